@@ -1,0 +1,145 @@
+"""The frozen values that flow through the gateway, in the order in which a request makes them."""
+
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from gateway.reasons import TABLE, Reason, Row
+
+if TYPE_CHECKING:
+    from gateway._native import Candidate, Head
+
+
+class Algorithm(StrEnum):
+    """Signature algorithms by their RFC 9421 §6.2.2 names (`rsa-pss-sha256` is Margo's own: PSS, SHA-256, salt 32)."""
+
+    ECDSA_P256_SHA256 = "ecdsa-p256-sha256"
+    ECDSA_P384_SHA384 = "ecdsa-p384-sha384"
+    RSA_V1_5_SHA256 = "rsa-v1_5-sha256"
+    RSA_PSS_SHA256 = "rsa-pss-sha256"
+    RSA_PSS_SHA512 = "rsa-pss-sha512"
+    ED25519 = "ed25519"
+
+
+class KeyType(StrEnum):
+    """What kind of key a certificate holds; RSA is the only one that fits several algorithms."""
+
+    P256 = "p256"
+    P384 = "p384"
+    RSA = "rsa"
+    ED25519 = "ed25519"
+
+
+class Status(StrEnum):
+    """Where a client stands. Only `active` ones are let through."""
+
+    PENDING = "pending"
+    ACTIVE = "active"
+    REVOKED = "revoked"
+    RETIRED = "retired"
+    TOMBSTONE = "tombstone"
+
+
+class Peer(msgspec.Struct, frozen=True, gc=False):
+    """Who opened the connection: `address` is an IP address in text, or "" for a unix socket; `tls` is true on our own TLS
+    listener."""
+
+    address: str
+    tls: bool = False
+
+
+class External(msgspec.Struct, frozen=True, gc=False):
+    """How the device saw the request: `scheme`, the `authorities` to try in this order (R7), the device's `client_address`."""
+
+    scheme: bytes
+    authorities: tuple[bytes, ...]
+    client_address: str
+
+
+class Certificate(msgspec.Struct, frozen=True, gc=False):
+    """What the request path needs of one X.509 certificate. Digests are lower-case hex; times are seconds since 1970; `bits` is
+    the key size; `retire_after` ends an overlap of two certificates."""
+
+    sha256: str
+    spki: bytes
+    spki_sha256: str
+    key_type: KeyType
+    bits: int
+    not_before: int
+    not_after: int
+    retire_after: int | None = None
+
+
+class Client(msgspec.Struct, frozen=True, gc=False):
+    """One device as the registry knows it. `require_covered_digest` None means: as the policy says."""
+
+    realm: str
+    client_id: str
+    status: Status
+    certificates: tuple[Certificate, ...]
+    require_covered_digest: bool | None = None
+    labels: tuple[tuple[str, str], ...] = ()
+    tenant: str = ""
+
+
+class Job(msgspec.Struct, frozen=True, gc=False):
+    """One public-key operation for an engine: does `signature` fit `base` under `certificate`'s key and `algorithm`?"""
+
+    certificate: Certificate
+    algorithm: Algorithm
+    base: bytes
+    signature: bytes
+
+
+class Verified(msgspec.Struct, frozen=True, gc=False):
+    """Proof that a signature holds. Only `gateway.signature.verify` makes one (a test enforces it).
+
+    `authority` is the spelling that verified (R7), `base` the signature base that was signed.
+    """
+
+    candidate: "Candidate"
+    client: Client
+    certificate: Certificate
+    algorithm: Algorithm
+    authority: bytes
+    base: bytes
+
+
+class Admitted(msgspec.Struct, frozen=True, gc=False):
+    """Proof that a request may go to the backend. Only `gateway.policy` makes one (a test enforces it).
+
+    `claim` is the replay claim to release if no byte reaches the backend; `notes` are worth a log line.
+    """
+
+    head: "Head"
+    external: External
+    verified: Verified
+    body_verified: bool
+    claim: bytes | None
+    notes: tuple[str, ...] = ()
+
+
+class Composed(msgspec.Struct, frozen=True, gc=False):
+    """A request of an open route: the gateway composes it anew, without a body and with allow-listed fields only (R16)."""
+
+    method: bytes
+    target: bytes
+    authority: bytes
+    external: External
+    fields: tuple[tuple[str, str], ...]
+
+
+class Refusal(msgspec.Struct, frozen=True, gc=False):
+    """One "no", with its `reason` and what is known: `detail` says more to the operator and never reaches the device."""
+
+    reason: Reason
+    detail: str = ""
+    client_id: str = ""
+    allow: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    @property
+    def row(self) -> Row:
+        """The table row of the reason."""
+        return TABLE[self.reason]

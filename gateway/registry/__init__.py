@@ -1,0 +1,1 @@
+"""Device records: where they are kept, how they are read and written, and how changes reach every worker."""

@@ -1,0 +1,43 @@
+"""Names of everything that the gateway keeps in its store; whatever holds a client id holds its realm too (R3)."""
+
+import re
+from typing import Final
+
+PREFIX: Final = b"wfmgw:"
+CLIENT_PREFIX: Final = b"wfmgw:client:"
+"""Before `<realm>:<client id>`: the client's record in JSON."""
+SPKI_PREFIX: Final = b"wfmgw:spki:"
+"""Before `<realm>:<hex SHA-256 of the SPKI>`: who has that key (R20)."""
+SEEN_PREFIX: Final = b"wfmgw:seen:"
+"""Before 16 octets: one replay claim (R13)."""
+EPOCH: Final = b"wfmgw:seen:epoch"
+"""Since when the replay window is complete, in milliseconds since 1970. Five octets after the prefix: never a claim."""
+CHANGES: Final = b"wfmgw:changes"
+"""Stream of registry changes: fields realm, id, what, who, when (R25)."""
+
+_NAME: Final = re.compile(r"[A-Za-z0-9._~=-]{1,128}")
+
+
+def is_client_id(text: str) -> bool:
+    """R2: 1 to 128 characters of `A-Z a-z 0-9 . _ ~ = -`, compared literally."""
+    return _NAME.fullmatch(text) is not None
+
+
+def is_realm(text: str) -> bool:
+    """The grammar of R2, so that no realm holds the `:` between realm and id, nor what a SCAN pattern would read."""
+    return _NAME.fullmatch(text) is not None
+
+
+def client_key(realm: str, client_id: str) -> bytes:
+    """Key of one client's record."""
+    return b"wfmgw:client:%b:%b" % (realm.encode(), client_id.encode())
+
+
+def spki_key(realm: str, spki_sha256: str) -> bytes:
+    """Key of the index entry of one public key; `spki_sha256` is lower-case hex."""
+    return b"wfmgw:spki:%b:%b" % (realm.encode(), spki_sha256.encode())
+
+
+def seen_key(claim: bytes) -> bytes:
+    """Key of one replay claim of 16 octets."""
+    return SEEN_PREFIX + claim

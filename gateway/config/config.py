@@ -1,0 +1,52 @@
+"""The whole configuration as one frozen value; `gateway.config.load` makes it."""
+
+import os
+
+from msgspec import Struct, field
+
+from gateway.config.errors import Errors
+from gateway.config.headers import Headers
+from gateway.config.limits import Limits
+from gateway.config.listen import Listen
+from gateway.config.log import Log
+from gateway.config.policy import Policy
+from gateway.config.registry import Registry
+from gateway.config.route import Route
+from gateway.config.store import Store
+from gateway.config.unsafe import Unsafe
+from gateway.config.upstream import Upstream
+
+
+class Config(Struct, frozen=True, kw_only=True):
+    """Every setting, checked; paths are absolute. Goes to the worker processes as JSON (`msgspec.json`).
+
+    `base_dir` is what relative paths were resolved against (R27); `source` names the file, "" for flags.
+    """
+
+    upstream: Upstream
+    listen: Listen = Listen()
+    store: Store = Store()
+    policy: Policy = Policy()
+    registry: Registry = Registry()
+    headers: Headers = Headers()
+    limits: Limits = Limits()
+    errors: Errors = Errors()
+    log: Log = Log()
+    unsafe: Unsafe = Unsafe()
+    routes: tuple[Route, ...] = field(default=(), name="route")
+    base_dir: str = ""
+    source: str = ""
+
+    @property
+    def data_dir(self) -> str:
+        """Where large bodies are spooled: `limits.data_dir`, else the embedded store's directory, else `data`."""
+        return self.limits.data_dir or self.store.embedded_dir or os.path.join(self.base_dir, "data")
+
+    @property
+    def worker_count(self) -> int:
+        """`listen.workers`, else one per core that this process may use."""
+        if self.listen.workers is not None:
+            return self.listen.workers
+        if hasattr(os, "sched_getaffinity"):
+            return len(os.sched_getaffinity(0))
+        return os.cpu_count() or 1

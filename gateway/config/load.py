@@ -1,0 +1,132 @@
+"""Read a configuration file: TOML, typed, unknown keys refused with the nearest known one."""
+
+import tomllib
+from pathlib import Path
+from typing import Any
+
+from gateway.config import headers, limits, listen, policy, route, store, upstream
+from gateway.config.config import Config
+from gateway.config.errors import Errors
+from gateway.config.headers import Headers
+from gateway.config.limits import Limits
+from gateway.config.listen import Listen
+from gateway.config.log import Log
+from gateway.config.mistake import Mistake, wrong
+from gateway.config.policy import Policy
+from gateway.config.registry import Registry
+from gateway.config.route import Route
+from gateway.config.store import Store
+from gateway.config.table import read_table, unknown_key
+from gateway.config.unsafe import Unsafe
+from gateway.config.upstream import Upstream
+from gateway.reasons import ConfigError, Reason
+
+SECTIONS: dict[str, type[Any]] = {
+    "listen": Listen,
+    "upstream": Upstream,
+    "store": Store,
+    "policy": Policy,
+    "registry": Registry,
+    "headers": Headers,
+    "limits": Limits,
+    "errors": Errors,
+    "log": Log,
+    "unsafe": Unsafe,
+}
+"""In the order in which they are printed."""
+
+
+def load(path: Path) -> Config:
+    """The configuration in the file at `path`; relative paths in it resolve against its folder (R27).
+
+    :raises ConfigError: config.unreadable, invalid, no_authority, unsafe; the message begins with the file's name
+    """
+    try:
+        text = path.read_bytes().decode()
+    except OSError as error:
+        why = (error.strerror or str(error)).lower()
+        raise ConfigError(Reason.CONFIG_UNREADABLE, f"{path}: cannot be read ({why})") from None
+    except UnicodeDecodeError:
+        raise ConfigError(Reason.CONFIG_INVALID, f"{path}: is not UTF-8 text") from None
+    try:
+        document = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(Reason.CONFIG_INVALID, f"{path}: is not valid TOML: {error}") from None
+    try:
+        return settle(document, path.absolute().parent, str(path))
+    except Mistake as mistake:
+        raise ConfigError(mistake.reason, f"{path}: {mistake}") from None
+
+
+def settle(document: dict[str, Any], base: Path, source: str) -> Config:
+    """Turn a document of sections into a checked configuration.
+
+    :raises Mistake: the first thing that is wrong
+    """
+    names = (*SECTIONS, "route")
+    for key, value in document.items():
+        if key not in names:
+            raise unknown_key("", key, names, SECTIONS)
+        if key != "route" and not isinstance(value, dict):
+            raise wrong(key, value, f"a table, written [{key}]")
+    read: dict[str, Any] = {
+        name: read_table(cls, document.get(name, {}), name, SECTIONS) for name, cls in SECTIONS.items()
+    }
+    routes = _read_routes(document.get("route", []))
+    config = Config(
+        listen=listen.settle(read["listen"], base),
+        upstream=upstream.settle(read["upstream"], base),
+        store=store.settle(read["store"], base),
+        policy=policy.settle(read["policy"]),
+        registry=read["registry"],
+        headers=headers.settle(read["headers"]),
+        limits=limits.settle(read["limits"], base),
+        errors=read["errors"],
+        log=read["log"],
+        unsafe=read["unsafe"],
+        routes=routes,
+        base_dir=str(base),
+        source=source,
+    )
+    check_across(config)
+    return config
+
+
+def check_across(config: Config) -> None:
+    """Check what concerns more than one section.
+
+    :raises Mistake: config.invalid, no_authority, unsafe
+    """
+    if config.listen.public_url is None and not config.listen.trusted_proxies:
+        sentence = "missing, and listen.trusted_proxies is empty, so nothing says which authority devices sign"
+        raise Mistake("listen.public_url", sentence, Reason.CONFIG_AUTHORITY)  # R7
+    if config.listen.trusts_everyone and not config.unsafe.trust_everyone:
+        sentence = "trusts every address; this needs [unsafe] trust_everyone = true"
+        raise Mistake("listen.trusted_proxies", sentence, Reason.CONFIG_UNSAFE)  # R6
+    if config.listen.trusts_unix and not config.listen.bind.path:
+        raise Mistake("listen.trusted_proxies", '"unix" only means something with a unix listen.address')
+    if config.store.plain_remote and not config.unsafe.plain_remote_store:
+        sentence = "goes to another machine without TLS; use rediss://, or set [unsafe] plain_remote_store = true"
+        raise Mistake("store.url", sentence, Reason.CONFIG_UNSAFE)  # R27
+    body_limit, total = config.policy.body_limit_bytes, config.limits.spool_total_bytes
+    if config.limits.spool_bytes < body_limit and total < body_limit:
+        raise wrong("limits.spool_total_bytes", total, f"at least policy.body_limit_bytes, which is {body_limit}")
+    _check_routes(config)
+
+
+def _check_routes(config: Config) -> None:
+    if config.policy.profile != "generic":
+        if config.routes:
+            raise Mistake("route", f'[[route]] is for profile "generic" only, this is "{config.policy.profile}"')
+        return
+    if not config.routes:
+        raise Mistake("route", 'profile "generic" has no routes of its own; add at least one [[route]]')
+    for index, entry in enumerate(config.routes):
+        route.settle(entry, f"route[{index}]", config.policy.keyid == "client-id")
+    route.check_unique(config.routes)
+
+
+def _read_routes(entries: Any) -> tuple[Route, ...]:
+    if not isinstance(entries, list):
+        raise wrong("route", entries, "tables, each written [[route]]")
+    return tuple(read_table(Route, entry, f"route[{index}]", SECTIONS) for index, entry in enumerate(entries))

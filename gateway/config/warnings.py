@@ -1,0 +1,54 @@
+"""The settings of a valid configuration that open something: one sentence each, for every start and for `check`."""
+
+from collections.abc import Iterator
+
+from gateway.config.config import Config
+
+_TARGETS = (
+    frozenset({"@target-uri"}),
+    frozenset({"@authority", "@request-target"}),
+    frozenset({"@authority", "@path", "@query"}),
+)
+"""Sets of required components that bind the whole target (RFC 9421 §7.2.1)."""
+
+
+def warnings(config: Config) -> list[str]:
+    """One sentence per unsafe setting, each beginning with its key; empty for a safe configuration."""
+    return [*_hops(config), *_policy(config), *_routes(config)]
+
+
+def _hops(config: Config) -> Iterator[str]:
+    public, origin = config.listen.public, config.upstream.origin
+    if config.listen.trusts_everyone:
+        yield "unsafe.trust_everyone: whoever can connect can forge its address and the authority that was signed (R6)"
+    if public is not None and public.scheme == "http" and not public.loopback:
+        yield "listen.public_url: plain http, so bodies and identities can be read on the way"
+    if origin is not None and origin.scheme == "http" and not origin.loopback:
+        yield "upstream.url: plain http to another machine; whoever reaches that backend can forge Wfm-* fields (R17)"
+    if config.store.plain_remote:
+        yield "unsafe.plain_remote_store: clients and replay claims can be read and forged on the way to the store (R27)"
+
+
+def _policy(config: Config) -> Iterator[str]:
+    policy = config.policy
+    if policy.replay == "off":
+        yield "policy.replay: off, so a copied request is accepted again until it is too old (R13)"
+    if policy.lost_memory == "accept":
+        yield "policy.lost_memory: accept, so requests can be replayed after the store lost its memory (R13)"
+    if not policy.require_covered_digest:
+        yield "policy.require_covered_digest: false, so a body can be exchanged on the way for every client (R10)"
+    if policy.keyid == "client-id":
+        yield "policy.keyid: client-id, so the sender itself says who it is; only its key stands against that (R11)"
+    required = frozenset(policy.required_components)
+    if "@method" not in required:
+        yield "policy.required_components: without @method a signature is good for every method (R9)"
+    if not any(target <= required for target in _TARGETS):
+        yield "policy.required_components: without @target-uri a signature can be moved to another target (R9)"
+
+
+def _routes(config: Config) -> Iterator[str]:
+    for index, route in enumerate(config.routes):
+        if route.relax:
+            yield f"route[{index}].relax: {route.path} takes paths that a backend may read in another way (R1)"
+        if route.require_covered_digest is False and config.policy.require_covered_digest:
+            yield f"route[{index}].require_covered_digest: false, so a body of {route.path} can be exchanged (R10)"

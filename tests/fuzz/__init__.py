@@ -1,0 +1,1 @@
+"""Hostile input: no crash, no hang, always a reason."""

@@ -1,0 +1,5 @@
+"""Fixtures of this folder."""
+
+from tests.backends import backend
+
+__all__ = ["backend"]

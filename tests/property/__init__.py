@@ -1,0 +1,1 @@
+"""The native module beside the reference, by generated and mutated messages."""

@@ -84,12 +84,17 @@ class Client(msgspec.Struct, frozen=True, gc=False):
 
 
 class Job(msgspec.Struct, frozen=True, gc=False):
-    """One public-key operation for an engine: does `signature` fit `base` under `certificate`'s key and `algorithm`?"""
+    """One public-key operation for an engine: does `signature` fit `base` under `certificate`'s key and `algorithm`?
+
+    Made by `gateway.signature.verify.prepare`, which has checked size and range. `der` is an ECDSA `signature` (r‖s) in the
+    form that libraries take, b"" for other algorithms.
+    """
 
     certificate: Certificate
     algorithm: Algorithm
     base: bytes
     signature: bytes
+    der: bytes
 
 
 class Verified(msgspec.Struct, frozen=True, gc=False):
@@ -109,14 +114,14 @@ class Verified(msgspec.Struct, frozen=True, gc=False):
 class Admitted(msgspec.Struct, frozen=True, gc=False):
     """Proof that a request may go to the backend. Only `gateway.policy` makes one (a test enforces it).
 
-    `claim` is the replay claim to release if no byte reaches the backend; `notes` are worth a log line.
+    `claims` are the replay claims to release if no byte reaches the backend; `notes` are worth a log line.
     """
 
     head: "Head"
     external: External
     verified: Verified
     body_verified: bool
-    claim: bytes | None
+    claims: tuple[bytes, ...]
     notes: tuple[str, ...] = ()
 
 

@@ -1,0 +1,25 @@
+# Which registered fields are structured, for the parameter sf (RFC 9421 §2.1.1): RFC 9651's own registry column.
+
+cdef dict STRUCTURED_FIELDS = {
+    b"accept-ch": "list",
+    b"accept-signature": "dictionary",
+    b"cache-status": "list",
+    b"capsule-protocol": "item",
+    b"cdn-cache-control": "dictionary",
+    b"client-cert": "item",
+    b"client-cert-chain": "list",
+    b"content-digest": "dictionary",
+    b"cross-origin-embedder-policy": "item",
+    b"cross-origin-opener-policy": "item",
+    b"deprecation": "item",
+    b"idempotency-key": "item",
+    b"origin-agent-cluster": "item",
+    b"permissions-policy": "dictionary",
+    b"priority": "dictionary",
+    b"proxy-status": "list",
+    b"repr-digest": "dictionary",
+    b"signature": "dictionary",
+    b"signature-input": "dictionary",
+    b"want-content-digest": "dictionary",
+    b"want-repr-digest": "dictionary",
+}

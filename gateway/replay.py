@@ -1,0 +1,36 @@
+"""What is claimed so that a signed request counts once (R13)."""
+
+import hashlib
+from typing import Final
+
+from gateway.model import Verified
+
+_PREFIX: Final = b"wfmgw:seen:"
+_SAFE_METHODS: Final = frozenset({b"GET", b"HEAD", b"OPTIONS"})
+
+
+def is_claimed(mode: str, method: bytes) -> bool:
+    """Does `mode` (off, unsafe, all) claim requests of this method?"""
+    return mode == "all" or (mode == "unsafe" and method not in _SAFE_METHODS)
+
+
+def claim_key(verified: Verified) -> bytes:
+    """The store key of one signature: 16 octets of SHA-256 over length-prefixed realm, client id, kind and value.
+
+    Never over the signature's own octets: ECDSA lets anybody make a second valid signature from one.
+    """
+    nonce = verified.candidate.nonce
+    if nonce is not None:
+        kind, value = b"nonce", nonce.encode()
+    else:
+        kind, value = b"base", hashlib.sha256(verified.base).digest()
+    digest = hashlib.sha256()
+    for part in (verified.client.realm.encode(), verified.client.client_id.encode(), kind, value):
+        digest.update(len(part).to_bytes(4, "big"))
+        digest.update(part)
+    return _PREFIX + digest.digest()[:16]
+
+
+def window_ms(max_window_s: int, clock_skew_s: int) -> int:
+    """How long a claim is kept: as long as any reload within `max_window_s` could accept the signature."""
+    return (max_window_s + 2 * clock_skew_s) * 1000

@@ -1,0 +1,86 @@
+"""The arithmetic: engines that answer a batch of jobs, and the bounded pool of parsed keys they share."""
+
+from collections import OrderedDict
+from collections.abc import Sequence
+from typing import Final, Protocol, TypeAlias, cast
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
+from cryptography.hazmat.primitives.serialization import load_der_public_key
+
+from gateway.model import Algorithm, Certificate, Job
+
+PublicKey: TypeAlias = ec.EllipticCurvePublicKey | rsa.RSAPublicKey | ed25519.Ed25519PublicKey
+
+_SHA256: Final = hashes.SHA256()
+_SHA512: Final = hashes.SHA512()
+_ECDSA_SHA256: Final = ec.ECDSA(_SHA256)
+_ECDSA_SHA384: Final = ec.ECDSA(hashes.SHA384())
+_PKCS1: Final = padding.PKCS1v15()
+# R11: salt lengths are exact. RFC 9421 §3.3.1 has 64 for SHA-512; Margo's SHA-256 form has 32.
+_PSS_SHA256: Final = padding.PSS(mgf=padding.MGF1(_SHA256), salt_length=32)
+_PSS_SHA512: Final = padding.PSS(mgf=padding.MGF1(_SHA512), salt_length=64)
+
+
+class Engine(Protocol):
+    """Answers public-key operations, many at once where it can."""
+
+    name: str
+
+    def verify(self, batch: Sequence[Job]) -> list[bool]:
+        """One answer a job, in order: True if the signature holds."""
+        ...
+
+
+class KeyPool:
+    """Parsed public keys by SPKI, at most `entries` of them (2.1 KB each), the least recently used one leaving first."""
+
+    def __init__(self, entries: int = 16_384) -> None:
+        self._entries = entries
+        self._keys: OrderedDict[str, PublicKey] = OrderedDict()
+
+    def get(self, certificate: Certificate) -> PublicKey:
+        """The certificate's key, parsed from its SPKI at first use."""
+        key = self._keys.get(certificate.spki_sha256)
+        if key is not None:
+            self._keys.move_to_end(certificate.spki_sha256)
+            return key
+        key = cast("PublicKey", load_der_public_key(certificate.spki))
+        self._keys[certificate.spki_sha256] = key
+        if len(self._keys) > self._entries:
+            self._keys.popitem(last=False)
+        return key
+
+
+class CryptographyEngine:
+    """One signature after the other with the `cryptography` package (OpenSSL): always there, and the oracle for the others."""
+
+    name = "cryptography"
+
+    def __init__(self, pool: KeyPool | None = None) -> None:
+        self._pool = pool if pool is not None else KeyPool()
+
+    def verify(self, batch: Sequence[Job]) -> list[bool]:
+        """One answer a job, in order."""
+        return [self._holds(job) for job in batch]
+
+    def _holds(self, job: Job) -> bool:
+        key = self._pool.get(job.certificate)
+        algorithm = job.algorithm
+        try:
+            if algorithm is Algorithm.ECDSA_P256_SHA256:  # RFC 9421 §3.3.4
+                cast("ec.EllipticCurvePublicKey", key).verify(job.der, job.base, _ECDSA_SHA256)
+            elif algorithm is Algorithm.ECDSA_P384_SHA384:  # RFC 9421 §3.3.5
+                cast("ec.EllipticCurvePublicKey", key).verify(job.der, job.base, _ECDSA_SHA384)
+            elif algorithm is Algorithm.ED25519:  # RFC 9421 §3.3.6
+                cast("ed25519.Ed25519PublicKey", key).verify(job.signature, job.base)
+            elif algorithm is Algorithm.RSA_V1_5_SHA256:  # RFC 9421 §3.3.2
+                cast("rsa.RSAPublicKey", key).verify(job.signature, job.base, _PKCS1, _SHA256)
+            elif algorithm is Algorithm.RSA_PSS_SHA512:  # RFC 9421 §3.3.1
+                cast("rsa.RSAPublicKey", key).verify(job.signature, job.base, _PSS_SHA512, _SHA512)
+            else:
+                cast("rsa.RSAPublicKey", key).verify(job.signature, job.base, _PSS_SHA256, _SHA256)
+        except InvalidSignature:
+            return False
+        return True

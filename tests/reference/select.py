@@ -93,6 +93,8 @@ class Candidate:
         return list(dict.fromkeys(names))
 
     def base(self, scheme: bytes, authority: bytes) -> bytes:
+        if self.reason is not None:
+            raise Refused(self.reason)
         origin = base.Origin(self.head, scheme, authority, self.structured)
         return base.signature_base(origin, self.identifiers, self.params)
 

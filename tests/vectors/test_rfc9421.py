@@ -32,9 +32,13 @@ def test_targets_that_are_never_forwarded(backend: ModuleType, target: str) -> N
 def test_signature_base(backend: ModuleType, example: Example) -> None:
     head = backend.parse_head(head_of(example.message))
     candidate = candidate_of(backend, head, example.label)
-    # B.2.1 covers nothing; it is refused, and its base is the RFC's all the same.
-    assert candidate.reason == ("signature.empty_coverage" if example.section == "B.2.1" else None)
-    assert candidate.base(b"https", head.host).decode() == example.base
+    if example.section == "B.2.1":
+        # It covers nothing, so it is refused (R9); all there is to see of its base is its last line.
+        assert candidate.reason == "signature.empty_coverage"
+        assert '"@signature-params": ' + candidate.params.decode() == example.base
+    else:
+        assert candidate.reason is None
+        assert candidate.base(b"https", head.host).decode() == example.base
 
 
 def test_signature_parameters(backend: ModuleType) -> None:

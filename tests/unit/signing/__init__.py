@@ -1,0 +1,1 @@
+"""Signing: keys, requests, and how they are shown; checked with a library by others."""

@@ -42,7 +42,8 @@ class Status(StrEnum):
 
 
 class Peer(msgspec.Struct, frozen=True, gc=False):
-    """Who opened the connection: `address` is an IP address in text, or "" for a unix socket; `tls` is true on our own TLS
+    """Who opened the connection: `address` is an IP address in text, or "" for a unix socket; `tls` is true on our
+    own TLS
     listener."""
 
     address: str
@@ -50,7 +51,8 @@ class Peer(msgspec.Struct, frozen=True, gc=False):
 
 
 class External(msgspec.Struct, frozen=True, gc=False):
-    """How the device saw the request: `scheme`, the `authorities` to try in this order (R7), the device's `client_address`."""
+    """How the device saw the request: `scheme`, the `authorities` to try in this order (R7), the device's
+    `client_address`."""
 
     scheme: bytes
     authorities: tuple[bytes, ...]
@@ -58,7 +60,8 @@ class External(msgspec.Struct, frozen=True, gc=False):
 
 
 class Certificate(msgspec.Struct, frozen=True, gc=False):
-    """What the request path needs of one X.509 certificate. Digests are lower-case hex; times are seconds since 1970; `bits` is
+    """What the request path needs of one X.509 certificate. Digests are lower-case hex; times are seconds since 1970;
+    `bits` is
     the key size; `retire_after` ends an overlap of two certificates."""
 
     sha256: str
@@ -86,7 +89,8 @@ class Client(msgspec.Struct, frozen=True, gc=False):
 class Job(msgspec.Struct, frozen=True, gc=False):
     """One public-key operation for an engine: does `signature` fit `base` under `certificate`'s key and `algorithm`?
 
-    Made by `gateway.signature.verify.prepare`, which has checked size and range. `der` is an ECDSA `signature` (r‖s) in the
+    Made by `gateway.signature.verify.prepare`, which has checked size and range. `der` is an ECDSA `signature` (r‖s)
+    in the
     form that libraries take, b"" for other algorithms.
     """
 
@@ -126,7 +130,8 @@ class Admitted(msgspec.Struct, frozen=True, gc=False):
 
 
 class Composed(msgspec.Struct, frozen=True, gc=False):
-    """A request of an open route: the gateway composes it anew, without a body and with allow-listed fields only (R16)."""
+    """A request of an open route: the gateway composes it anew, without a body and with allow-listed fields only
+    (R16)."""
 
     method: bytes
     target: bytes
@@ -136,7 +141,8 @@ class Composed(msgspec.Struct, frozen=True, gc=False):
 
 
 class Refusal(msgspec.Struct, frozen=True, gc=False):
-    """One "no", with its `reason` and what is known: `detail` says more to the operator and never reaches the device."""
+    """One "no", with its `reason` and what is known: `detail` says more to the operator and never reaches the
+    device."""
 
     reason: Reason
     detail: str = ""

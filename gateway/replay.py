@@ -4,8 +4,8 @@ import hashlib
 from typing import Final
 
 from gateway.model import Verified
+from gateway.registry.keys import seen_key
 
-_PREFIX: Final = b"wfmgw:seen:"
 _SAFE_METHODS: Final = frozenset({b"GET", b"HEAD", b"OPTIONS"})
 
 
@@ -28,9 +28,4 @@ def claim_key(verified: Verified) -> bytes:
     for part in (verified.client.realm.encode(), verified.client.client_id.encode(), kind, value):
         digest.update(len(part).to_bytes(4, "big"))
         digest.update(part)
-    return _PREFIX + digest.digest()[:16]
-
-
-def window_ms(max_window_s: int, clock_skew_s: int) -> int:
-    """How long a claim is kept: as long as any reload within `max_window_s` could accept the signature."""
-    return (max_window_s + 2 * clock_skew_s) * 1000
+    return seen_key(digest.digest()[:16])

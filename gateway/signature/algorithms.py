@@ -17,13 +17,16 @@ _REMEMBERED_KEYS: Final = 100_000
 
 
 class AlgorithmChoice:
-    """Chooses algorithms for a key, and remembers per RSA key which one worked (a hint for the order, never a permission)."""
+    """Chooses algorithms for a key, and remembers per RSA key which one worked (a hint for the order, never a
+    permission)."""
 
     def __init__(self, allowed: tuple[Algorithm, ...], rsa_order: tuple[Algorithm, ...]) -> None:
         self._allowed = frozenset(allowed)
         self._rsa_order = tuple(algorithm for algorithm in rsa_order if algorithm in self._allowed)
         self._single = {
-            key_type: tuple(fitting) for key_type, fitting in FITTING.items() if len(fitting) == 1 and fitting <= self._allowed
+            key_type: tuple(fitting)
+            for key_type, fitting in FITTING.items()
+            if len(fitting) == 1 and fitting <= self._allowed
         }
         self._worked: dict[str, Algorithm] = {}
 

@@ -34,7 +34,8 @@ class Engine(Protocol):
 
 
 class KeyPool:
-    """Parsed public keys by SPKI, at most `entries` of them (2.1 KB each), the least recently used one leaving first."""
+    """Parsed public keys by SPKI, at most `entries` of them (2.1 KB each), the least recently used one leaving
+    first."""
 
     def __init__(self, entries: int = 16_384) -> None:
         self._entries = entries
@@ -54,7 +55,8 @@ class KeyPool:
 
 
 class CryptographyEngine:
-    """One signature after the other with the `cryptography` package (OpenSSL): always there, and the oracle for the others."""
+    """One signature after the other with the `cryptography` package (OpenSSL): always there, and the oracle for the
+    others."""
 
     name = "cryptography"
 

@@ -1,4 +1,5 @@
-"""From one candidate and one certificate to `Verified`: what is checked before the arithmetic, and what follows from it."""
+"""From one candidate and one certificate to `Verified`: what is checked before the arithmetic, and what follows from
+it."""
 
 from gateway._native import Candidate, Refused, ecdsa_der
 from gateway.model import Algorithm, Certificate, Client, Job, Verified

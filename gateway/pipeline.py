@@ -1,0 +1,321 @@
+"""The life of a request as synchronous steps: each takes what is known, and answers with a decision or with what it
+needs next."""
+
+import hashlib
+from collections.abc import Iterator
+from typing import Final
+
+import msgspec
+
+from gateway._native import Candidate, Head, Refused, parse_digest, select
+from gateway.clock import Clock
+from gateway.config import Config
+from gateway.model import Certificate, Client, External, Peer, Refusal, Verified
+from gateway.policy import Rules
+from gateway.reasons import Reason
+from gateway.registry.answers import Claim, ClaimAnswer, Found, Missing, Unavailable
+from gateway.registry.keys import is_client_id
+from gateway.replay import claim_key, is_claimed
+from gateway.routing.compose import compose
+from gateway.routing.locate import Locator
+from gateway.routing.match import Match
+from gateway.routing.table import RouteTable
+from gateway.signature.algorithms import AlgorithmChoice
+from gateway.signature.verify import prepare, proven
+from gateway.steps import Attempt, BodyFacts, NeedBody, NeedClaim, NeedKey, NeedVerification, Request, Step
+
+OPERATION_LIMIT: Final = 4
+"""Public-key operations per request, whatever labels, certificates, algorithms and spellings there are (R5)."""
+
+SLOW_BODY_S: Final = 1.0
+"""A body that takes longer makes freshness and revocation be checked again (R12)."""
+
+_EMPTY_SHA256: Final = hashlib.sha256(b"").digest()
+_EMPTY_SHA512: Final = hashlib.sha512(b"").digest()
+
+
+class Pipeline:
+    """Decides about requests. Knows nothing of sockets, stores and engines: their answers are handed to it."""
+
+    def __init__(self, config: Config, clock: Clock) -> None:
+        self._policy = config.policy
+        self._clock = clock
+        self._routes = RouteTable(config)
+        self._locator = Locator(config)
+        self._choice = AlgorithmChoice(config.policy.algorithms, config.policy.rsa_algorithms)
+        self._rules = Rules(config.policy, self._choice)
+        self._structured = {name.encode(): kind for name, kind in config.policy.structured_fields.items()}
+
+    def begin(self, head: Head, peer: Peer) -> Step:
+        """Steps 2 to 5: where the request belongs, and all that can be said without a key."""
+        try:
+            reserved = head.reserved()
+            if reserved is not None:  # R14
+                return Refusal(Reason.REQUEST_RESERVED, reserved.decode())
+            match = self._routes.find(head)
+            if isinstance(match, Refusal):
+                return match
+            if match.kind in ("off", "onboarding"):
+                return Refusal(Reason.REQUEST_ROUTE_OFF, match.route)
+            external = self._locator.locate(head, peer)
+            if match.kind == "open":
+                return compose(head, external)
+            return self._begin_signed(head, match, external)
+        except Refused as refused:
+            return _refusal(refused)
+
+    def _begin_signed(self, head: Head, match: Match, external: External) -> Step:
+        candidates = select(head, self._structured, self._policy.capital_content_digest)
+        digest = parse_digest(head)
+        client_id = match.client_id or ""
+        required = match.require_covered_digest
+        if required is None:
+            required = self._policy.require_covered_digest
+        passed: list[Candidate] = []
+        notes: tuple[str, ...] = ()
+        fault: Refused | None = None
+        now = self._clock.now()
+        for candidate in candidates:
+            try:
+                self._rules.check_candidate(candidate, now)
+                if match.client_id_from_keyid:
+                    client_id = _id_from_keyid(candidate, client_id)
+            except Refused as refused:
+                fault = _further(fault, refused)
+                notes += (f"label {candidate.label}: {refused.reason}",)
+            else:
+                passed.append(candidate)
+        if not passed:
+            assert fault is not None
+            return _refusal(fault, client_id)
+        self._rules.check_announced_body(head, digest)
+        route, realm = match.route, match.realm
+        return NeedKey(Request(head, external, route, realm, client_id, required, tuple(passed), digest, notes))
+
+    def with_key(self, need: NeedKey, found: Found) -> Step:
+        """Step 6: the client's record, and which public-key operations it leads to."""
+        request = need.request
+        if isinstance(found, Unavailable):
+            return Refusal(found.reason, found.detail, request.client_id)
+        if isinstance(found, Missing):
+            return Refusal(Reason.KEY_UNKNOWN, f"realm {request.realm}", request.client_id)
+        now = self._clock.now()
+        try:
+            self._rules.check_client(found)
+            if need.verified:
+                return self._after_slow_body(need, found, now)
+            attempts = self._attempts(request, found, now)
+        except Refused as refused:
+            return _refusal(refused, request.client_id, request.notes)
+        return NeedVerification(request, found, attempts[0], attempts[1:])
+
+    def _attempts(self, request: Request, client: Client, now: float) -> tuple[Attempt, ...]:
+        # R5: at most four, taken in turn from each signature, so that a bad one cannot use up a good one's share (R8).
+        fault: Refused | None = None
+        required = _digest_required(request, client)
+        turns: list[Iterator[Attempt]] = []
+        for candidate in request.candidates:
+            try:
+                if request.head.content_length > 0:
+                    self._rules.check_digest_coverage(candidate, required)
+                certificates = self._rules.usable_certificates(client, candidate.keyid, now)
+                turns.append(iter(self._attempts_of(request.external, candidate, certificates)))
+            except Refused as refused:
+                fault = _further(fault, refused)
+        attempts: list[Attempt] = []
+        while turns and len(attempts) < OPERATION_LIMIT:
+            turn = turns.pop(0)
+            attempt = next(turn, None)
+            if attempt is not None:
+                attempts.append(attempt)
+                turns.append(turn)
+        if not attempts:
+            assert fault is not None
+            raise fault
+        return tuple(attempts)
+
+    def _attempts_of(
+        self, external: External, candidate: Candidate, certificates: tuple[Certificate, ...]
+    ) -> list[Attempt]:
+        fault: Refused | None = None
+        attempts: list[Attempt] = []
+        first: bytes | None = None
+        for authority in external.authorities:
+            base = candidate.base(external.scheme, authority)
+            if base == first:
+                break  # R7: another spelling matters only if the signature covers it.
+            first = base
+            for certificate in certificates:
+                try:
+                    attempts += [
+                        Attempt(candidate, authority, prepare(candidate, certificate, algorithm, base))
+                        for algorithm in self._choice.for_key(candidate.alg, certificate)
+                    ]
+                except Refused as refused:
+                    fault = _further(fault, refused)
+        if not attempts:
+            assert fault is not None
+            raise fault
+        return attempts
+
+    def with_verdict(self, need: NeedVerification, holds: bool) -> Step:
+        """Step 7: an engine's answer. The first signature that holds counts (R8)."""
+        request, attempt = need.request, need.attempt
+        verified, failed, rest = need.verified, need.failed, need.rest
+        proof = proven(attempt.candidate, need.client, attempt.job, attempt.authority, holds)
+        if proof is None:
+            failed = (*failed, attempt.candidate.label)
+        else:
+            if attempt.candidate.alg is None:
+                self._choice.worked(proof.certificate, proof.algorithm)
+            verified = (*verified, proof)
+            rest = tuple(other for other in rest if other.candidate is not attempt.candidate)
+            if not is_claimed(self._policy.replay, request.head.method):
+                rest = ()
+        if rest:
+            # Another signature of the same client must be claimed as well, or it could be replayed alone (R13).
+            return NeedVerification(request, need.client, rest[0], rest[1:], verified, failed)
+        if not verified:
+            return Refusal(Reason.SIGNATURE_WRONG, _who(need), request.client_id, notes=request.notes)
+        return self._need_body(_with_failures(request, verified, failed), _in_field_order(request, verified))
+
+    def _need_body(self, request: Request, verified: tuple[Verified, ...]) -> Step:
+        head, digest = request.head, request.digest
+        if head.content_length > 0 or head.chunked:
+            return NeedBody(
+                request,
+                verified,
+                self._policy.body_limit_bytes,
+                digest is None or digest.sha256 is not None,
+                digest is not None and digest.sha512 is not None,
+            )
+        return self.with_body(
+            NeedBody(request, verified, 0, False, False), BodyFacts(0, _EMPTY_SHA256, _EMPTY_SHA512, 0.0)
+        )
+
+    def with_body(self, need: NeedBody, body: BodyFacts) -> Step:
+        """Step 8: what was read is what was signed (R10)."""
+        request, verified = need.request, need.verified
+        try:
+            body_verified = self._check_body(request, verified[0], body)
+            if body.took_s > SLOW_BODY_S:
+                self._rules.check_time(verified[0].candidate, self._clock.now())
+                return NeedKey(request, verified, body_verified)
+        except Refused as refused:
+            return _refusal(refused, request.client_id, request.notes)
+        return self._need_claim(request, verified, body_verified)
+
+    def _check_body(self, request: Request, verified: Verified, body: BodyFacts) -> bool:
+        digest = request.digest
+        if digest is None:
+            if body.length:
+                raise Refused(Reason.DIGEST_MISSING, "")
+            return True
+        if not digest.matches(body.sha256, body.sha512):
+            raise Refused(Reason.DIGEST_MISMATCH, f"{body.length} octets received")
+        if not body.length:
+            return True
+        required = _digest_required(request, verified.client)
+        return self._rules.check_digest_coverage(verified.candidate, required)
+
+    def _after_slow_body(self, need: NeedKey, client: Client, now: float) -> Step:
+        # R12: the record as it is now must still hold the certificate whose key verified.
+        used = need.verified[0].certificate
+        for certificate in client.certificates:
+            if certificate.sha256 == used.sha256:
+                self._rules.check_certificate(certificate, now)
+                return self._need_claim(need.request, need.verified, need.body_verified)
+        raise Refused(Reason.KEY_REVOKED, f"certificate {used.sha256} went while the body arrived")
+
+    def _need_claim(self, request: Request, verified: tuple[Verified, ...], body_verified: bool) -> Step:
+        if not is_claimed(self._policy.replay, request.head.method):
+            return self._admit(request, verified[0], body_verified, ())
+        keys = tuple(claim_key(proof) for proof in verified)
+        return NeedClaim(request, verified, body_verified, keys, self._policy.claim_ttl_ms)
+
+    def with_claim(self, need: NeedClaim, answer: ClaimAnswer, epoch_s: float) -> Step:
+        """Step 9: the worst answer to the claims, and since when the store remembers (R13)."""
+        request, client_id = need.request, need.request.client_id
+        if isinstance(answer, Unavailable):
+            return Refusal(answer.reason, answer.detail, client_id, notes=request.notes)
+        if answer is Claim.SEEN:
+            label = need.verified[0].candidate.label
+            return Refusal(Reason.REPLAY_SEEN, f"label {label}", client_id, notes=request.notes)
+        notes: tuple[str, ...] = ()
+        created = need.verified[0].candidate.created
+        if created is not None and created < epoch_s:
+            if self._policy.lost_memory == "refuse":
+                detail = f"created {epoch_s - created:.0f} s before the store began to remember"
+                return Refusal(Reason.STORE_LOST_MEMORY, detail, client_id, notes=request.notes)
+            notes = ("accepted although the replay window was lost",)
+        return self._admit(request, need.verified[0], need.body_verified, need.keys, notes)
+
+    def _admit(
+        self,
+        request: Request,
+        verified: Verified,
+        body_verified: bool,
+        claims: tuple[bytes, ...],
+        notes: tuple[str, ...] = (),
+    ) -> Step:
+        notes += request.notes
+        keyid = self._rules.keyid_note(verified)
+        if keyid is not None:
+            notes += (keyid,)
+        return self._rules.admit(request.head, request.external, verified, body_verified, claims, notes)
+
+
+def _refusal(refused: Refused, client_id: str = "", notes: tuple[str, ...] = ()) -> Refusal:
+    return Refusal(Reason(refused.reason), refused.detail, client_id, notes=notes)
+
+
+def _digest_required(request: Request, client: Client) -> bool:
+    if client.require_covered_digest is None:
+        return request.require_covered_digest
+    return client.require_covered_digest
+
+
+def _in_field_order(request: Request, verified: tuple[Verified, ...]) -> tuple[Verified, ...]:
+    # R8: the first in field order counts, whichever was tried first.
+    if len(verified) == 1:
+        return verified
+    return tuple(sorted(verified, key=lambda proof: request.candidates.index(proof.candidate)))
+
+
+def _with_failures(request: Request, verified: tuple[Verified, ...], failed: tuple[str, ...]) -> Request:
+    # R8: a bad signature beside a good one does no harm, but somebody should know of it.
+    held = {proof.candidate.label for proof in verified}
+    bad = [label for label in dict.fromkeys(failed) if label not in held]
+    if not bad:
+        return request
+    notes = tuple(f"label {label}: {Reason.SIGNATURE_WRONG}" for label in bad)
+    return msgspec.structs.replace(request, notes=request.notes + notes)
+
+
+def _who(need: NeedVerification) -> str:
+    job = need.attempt.job
+    return f"label {need.attempt.candidate.label}, {job.algorithm.value}, certificate {job.certificate.sha256}"
+
+
+_PROGRESS: Final[dict[str, int]] = {"policy": 1, "key": 2}
+
+
+def _further(before: Refused | None, refused: Refused) -> Refused:
+    # Of several bad signatures, tell of the one that came furthest; of equals, of the first.
+    if before is None:
+        return refused
+    return refused if _rank(refused) > _rank(before) else before
+
+
+def _rank(refused: Refused) -> int:
+    return _PROGRESS.get(refused.reason.partition(".")[0], 0)
+
+
+def _id_from_keyid(candidate: Candidate, earlier: str) -> str:
+    # R11: only where the operator declared that the keyid is the client id; R2 holds for it too.
+    keyid = candidate.keyid
+    if keyid is None or not is_client_id(keyid):
+        raise Refused(Reason.REQUEST_CLIENT_ID, "keyid")
+    if earlier and keyid != earlier:
+        raise Refused(Reason.KEY_ID, "another label names another client")
+    return keyid

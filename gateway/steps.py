@@ -1,0 +1,100 @@
+"""What the pipeline needs next: each step is a frozen value that carries all that is known so far."""
+
+from typing import TypeAlias
+
+import msgspec
+
+from gateway._native import Candidate, Digest, Head
+from gateway.model import Admitted, Client, Composed, External, Job, Refusal, Verified
+
+
+class Request(msgspec.Struct, frozen=True, gc=False):
+    """A request on a signed route. `require_covered_digest` is the route's or the policy's; the client's goes before
+    it."""
+
+    head: Head
+    external: External
+    route: str
+    realm: str
+    client_id: str
+    require_covered_digest: bool
+    candidates: tuple[Candidate, ...]
+    digest: Digest | None
+    notes: tuple[str, ...]
+
+
+class Attempt(msgspec.Struct, frozen=True, gc=False):
+    """One public-key operation that may be made: which signature it is about, and with which spelling of the
+    authority."""
+
+    candidate: Candidate
+    authority: bytes
+    job: Job
+
+
+class NeedKey(msgspec.Struct, frozen=True, gc=False):
+    """The client's record is needed. `verified` is set when it was there before, and a slow body made it old (R12)."""
+
+    request: Request
+    verified: tuple[Verified, ...] = ()
+    body_verified: bool = True
+
+    @property
+    def realm(self) -> str:
+        """Realm of the route (R3)."""
+        return self.request.realm
+
+    @property
+    def client_id(self) -> str:
+        """Client id from the request (R11)."""
+        return self.request.client_id
+
+
+class NeedVerification(msgspec.Struct, frozen=True, gc=False):
+    """An engine's answer to `job` is needed. `rest` are the attempts behind this one, `verified` what held already,
+    `failed`
+    the labels of attempts that did not."""
+
+    request: Request
+    client: Client
+    attempt: Attempt
+    rest: tuple[Attempt, ...]
+    verified: tuple[Verified, ...] = ()
+    failed: tuple[str, ...] = ()
+
+    @property
+    def job(self) -> Job:
+        """What to verify."""
+        return self.attempt.job
+
+
+class NeedBody(msgspec.Struct, frozen=True, gc=False):
+    """The body is needed: at most `limit_bytes` of it, hashed with what the two flags name."""
+
+    request: Request
+    verified: tuple[Verified, ...]
+    limit_bytes: int
+    sha256: bool
+    sha512: bool
+
+
+class NeedClaim(msgspec.Struct, frozen=True, gc=False):
+    """All `keys` must be claimed in the replay store for `ttl_ms` milliseconds (R13)."""
+
+    request: Request
+    verified: tuple[Verified, ...]
+    body_verified: bool
+    keys: tuple[bytes, ...]
+    ttl_ms: int
+
+
+class BodyFacts(msgspec.Struct, frozen=True, gc=False):
+    """What reading a body showed: its `length` in octets, the hashes that were asked for, and how long it took."""
+
+    length: int
+    sha256: bytes | None
+    sha512: bytes | None
+    took_s: float
+
+
+Step: TypeAlias = NeedKey | NeedVerification | NeedBody | NeedClaim | Admitted | Composed | Refusal

@@ -1,0 +1,248 @@
+"""Replay claims (R13): one atomic SET NX each, batched per tick, and believed only if the reply proves that it is ours.
+
+`+OK` proves nothing about *which* request it answers: whoever mixes up replies could admit a replay with the `+OK` of
+another. So each claim stores a token that no other claim ever has, and reads it back in the same batch:
+
+    SET <key> <token> NX PX <ttl>    GET <key>
+
+A request is admitted only if SET said OK and GET returned its own token; it is a replay only if SET said nil and GET
+returned a token that begins with the end of this very key. Whatever does not fit together is store.bad_answer and drops
+the connection. GET costs less than a reply that would have to be trusted (`SET ... GET` answers nil for success, as a
+missing key does; ECHO markers prove the order of a batch, not that of the replies inside it).
+
+Each batch ends with a GET of the epoch key. If the store lost its memory after the claims were asked for and before
+they were made, the epoch is gone or another one, and none of them counts: store.lost_memory, retryable.
+"""
+
+import asyncio
+import os
+from collections import deque
+from typing import Final, Protocol
+
+from gateway.reasons import Reason
+from gateway.registry.answers import Claim, ClaimAnswer, Unavailable
+from gateway.registry.keys import EPOCH
+from gateway.registry.link import Link
+from gateway.registry.resp import Reply, pack
+from gateway.registry.wire import Exchange
+
+_TAG_BYTES: Final = 4
+_RUN_BYTES: Final = 6
+_SERIAL_BYTES: Final = 6
+_TOKEN_BYTES: Final = _TAG_BYTES + _RUN_BYTES + _SERIAL_BYTES
+_REMEMBERED: Final = 16_384
+_UNSETTLED: Final = 4_096
+_BATCH_LIMIT: Final = 1_000
+_GET_EPOCH: Final = pack(b"GET", EPOCH)
+_OURS_ONLY: Final = b"if redis.call('GET',KEYS[1])==ARGV[1] then return redis.call('DEL',KEYS[1]) end return 0"
+
+_LOST: Final = Unavailable(Reason.STORE_LOST_MEMORY, "the store lost its memory while the claim was made")
+_NO_EPOCH: Final = Unavailable(Reason.STORE_UNAVAILABLE, "it is not known yet since when the store remembers")
+_EXPIRED: Final = Unavailable(Reason.STORE_ANSWER, "a claim was refused, and then there was none")
+_MIXED: Final = Unavailable(Reason.STORE_ANSWER, "a reply to a claim is that of another question")
+
+
+class Memory(Protocol):
+    """What claims must know of the store's memory; `gateway.registry.changes.Changes` is one."""
+
+    @property
+    def epoch(self) -> bytes | None:
+        """Value of the epoch key as last read; None if unknown."""
+        ...
+
+    def poll(self) -> None:
+        """Look again soon."""
+        ...
+
+
+class Claims:
+    """The replay claims of one worker. A claim that nobody waits for any longer (timeout, cancelled, connection lost)
+    is taken back as soon as that can be done, because its request was not forwarded and may come again."""
+
+    def __init__(self, link: Link, memory: Memory) -> None:
+        self._link = link
+        self._memory = memory
+        self._run = os.urandom(_RUN_BYTES)
+        self._serial = 0
+        self._open: _Batch | None = None
+        self._shape = (0, 0)
+        self._template = b""
+        self._ours: dict[bytes, bytes] = {}
+        self._ours_before: dict[bytes, bytes] = {}
+        self._unsettled: deque[tuple[bytes, bytes]] = deque(maxlen=_UNSETTLED)
+        link.on_connect.append(self._settle)
+
+    def claim(self, key: bytes, ttl_ms: int) -> "asyncio.Future[ClaimAnswer]":
+        """Claim `key`, a whole store key that ends in octets of a hash, for `ttl_ms` milliseconds.
+
+        Never raises; with the store away or full the answer is `Unavailable`, never `CLAIMED` (R13: fail closed).
+        """
+        future: asyncio.Future[ClaimAnswer] = self._link.loop.create_future()
+        batch = self._open
+        if batch is None:
+            opened = self._begin()
+            if isinstance(opened, Unavailable):
+                future.set_result(opened)
+                return future
+            batch = opened
+        self._serial += 1
+        token = b"%b%b%b" % (key[-_TAG_BYTES:], self._run, self._serial.to_bytes(_SERIAL_BYTES, "big"))
+        if self._shape != (len(key), ttl_ms):
+            self._shape = (len(key), ttl_ms)
+            self._template = _template(len(key), ttl_ms)
+        batch.parts.append(self._template % (key, token, key))
+        batch.claims.append((key, token, future))
+        if len(batch.claims) >= _BATCH_LIMIT:
+            self._send()
+        return future
+
+    def release(self, key: bytes) -> None:
+        """Take back a claim that this worker made, if the store still has that very one (R13).
+
+        Best effort: a claim that stays makes a retry of the same signed request a replay, and nothing worse.
+        """
+        token = self._ours.pop(key, None) or self._ours_before.pop(key, None)
+        if token is not None:
+            self._take_back(key, token)
+
+    def _begin(self) -> "_Batch | Unavailable":
+        refusal = self._link.refusal()
+        if refusal is not None:
+            return refusal
+        epoch = self._memory.epoch
+        if epoch is None:
+            return _NO_EPOCH
+        batch = _Batch(self, epoch)
+        self._open = batch
+        self._link.before_flush(self._send)
+        return batch
+
+    def _send(self) -> None:
+        batch = self._open
+        if batch is None:
+            return
+        self._open = None
+        batch.parts.append(_GET_EPOCH)
+        batch.expects = 2 * len(batch.claims) + 1
+        self._link.send(b"".join(batch.parts), batch)
+        batch.parts.clear()
+
+    def judged(self, batch: "_Batch", replies: list[Reply]) -> None:
+        """Answer the claims of a batch whose replies are here; those that nobody waits for are taken back."""
+        lost = _epoch_verdict(replies[-1], batch.epoch)
+        mixed = False
+        for index, (key, token, future) in enumerate(batch.claims):
+            said = replies[2 * index]
+            answer = _verdict(key, token, said, replies[2 * index + 1])
+            if answer is Claim.CLAIMED and lost is not None:
+                answer = lost
+            if answer is Claim.CLAIMED and not future.done():
+                self._remember(key, token)
+            elif answer is _MIXED:
+                mixed = True
+                self._unsettled.append((key, token))
+            elif said == b"OK":
+                self._take_back(key, token)
+            if not future.done():
+                future.set_result(answer)
+        if lost is _LOST:
+            self._memory.poll()
+        if mixed:
+            self._link.drop(_MIXED)
+
+    def unknown(self, batch: "_Batch") -> None:
+        """The connection went, and perhaps these claims were made."""
+        self._unsettled.extend([(key, token) for key, token, _ in batch.claims])
+
+    def _remember(self, key: bytes, token: bytes) -> None:
+        """Requests are forwarded within seconds, so the latest few thousand claims are enough to release from."""
+        if len(self._ours) >= _REMEMBERED:
+            self._ours_before = self._ours
+            self._ours = {}
+        self._ours[key] = token
+
+    def _settle(self) -> None:
+        unsettled = list(self._unsettled)
+        self._unsettled.clear()
+        for key, token in unsettled:
+            self._take_back(key, token)
+
+    def _take_back(self, key: bytes, token: bytes) -> None:
+        """Delete the claim only if it is ours, in one step: DELIFEQ is Valkey 9's; a store without it, or a user who
+        may not use it, gets the same as a script."""
+
+        def otherwise(reply: Reply) -> None:
+            if not isinstance(reply, Unavailable):
+                return
+            if not self._link.connected:
+                self._unsettled.append((key, token))
+            elif reply.reason is Reason.STORE_UNAVAILABLE:
+                self._link.call((b"EVAL", _OURS_ONLY, b"1", key, token), _ignore)
+
+        self._link.call((b"DELIFEQ", key, token), otherwise)
+
+
+class _Batch(Exchange):
+    """The claims of one tick, in the order in which they are sent."""
+
+    __slots__ = ("_owner", "claims", "epoch", "parts")
+
+    def __init__(self, owner: Claims, epoch: bytes) -> None:
+        super().__init__()
+        self._owner = owner
+        self.epoch = epoch
+        self.claims: list[tuple[bytes, bytes, asyncio.Future[ClaimAnswer]]] = []
+        self.parts: list[bytes] = []
+
+    def complete(self, replies: list[Reply]) -> None:
+        self._owner.judged(self, replies)
+
+    def give_up(self, why: Unavailable) -> None:
+        for _, _, future in self.claims:
+            if not future.done():
+                future.set_result(why)
+
+    def late(self, replies: list[Reply]) -> None:
+        self._owner.judged(self, replies)
+
+    def lost(self) -> None:
+        self._owner.unknown(self)
+
+
+def _template(key_length: int, ttl_ms: int) -> bytes:
+    ttl = b"%d" % ttl_ms
+    key = b"$%d\r\n%%b\r\n" % key_length
+    token = b"$%d\r\n%%b\r\n" % _TOKEN_BYTES
+    return b"*6\r\n$3\r\nSET\r\n%b%b$2\r\nNX\r\n$2\r\nPX\r\n$%d\r\n%b\r\n*2\r\n$3\r\nGET\r\n%b" % (
+        key,
+        token,
+        len(ttl),
+        ttl,
+        key,
+    )
+
+
+def _verdict(key: bytes, token: bytes, said: Reply, stored: Reply) -> ClaimAnswer:
+    """What the replies to SET and GET say together."""
+    if stored == token and said == b"OK":
+        return Claim.CLAIMED
+    if isinstance(said, Unavailable):
+        return said
+    if isinstance(stored, Unavailable):
+        return stored
+    if said is None:
+        if stored is None:
+            return _EXPIRED
+        if isinstance(stored, bytes) and len(stored) == _TOKEN_BYTES and stored.startswith(key[-_TAG_BYTES:]):
+            return Claim.SEEN if stored != token else _MIXED
+    return _MIXED
+
+
+def _epoch_verdict(reply: Reply, expected: bytes) -> Unavailable | None:
+    if reply == expected:
+        return None
+    return reply if isinstance(reply, Unavailable) else _LOST
+
+
+def _ignore(_: Reply) -> None:
+    """Nobody waits for this reply."""

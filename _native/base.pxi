@@ -229,7 +229,7 @@ cdef bytes signature_base(Candidate candidate, bytes scheme, bytes authority):
             put_value(&out, candidate.message, component, scheme, authority)
             put(&out, b"\n", 1)
         put(&out, b'"@signature-params": ', 21)
-        put_bytes(&out, candidate.params)
+        put(&out, candidate.whole.at, candidate.whole.length)
         return out.data[:out.length]
     finally:
         free(out.data)

@@ -85,19 +85,29 @@ cdef class Message:
 
 cdef class Candidate:
     cdef Message message
-    cdef Component components_[COMPONENT_LIMIT]
+    cdef bytes owner                # keeps alive what the spans point into
+    cdef Span whole                 # the inner list with its parameters
+    cdef Py_ssize_t list_length     # of `whole`, without the parameters
+    cdef Component* components_
+    cdef int room                   # for components
     cdef int count
-    cdef Py_ssize_t list_length
     cdef readonly str label, nonce, alg, keyid, tag, reason, detail
-    cdef readonly bytes signature, params
+    cdef readonly bytes signature
     cdef readonly object created, expires
 
     def __init__(self):
         raise TypeError("candidates are made by select()")
 
+    def __dealloc__(self):
+        free(self.components_)
+
+    @property
+    def params(self):
+        return span_bytes(self.whole)
+
     @property
     def components(self):
-        return self.params[: self.list_length].decode("ascii")
+        return self.whole.at[:self.list_length].decode("ascii")
 
     def covers(self, bytes name not None):
         cdef Span wanted
@@ -125,6 +135,15 @@ cdef class Candidate:
 
     def base(self, bytes scheme not None, bytes authority not None):
         return signature_base(self, scheme, authority)
+
+    cdef int grow(self) except -1:
+        cdef int room = 6 if self.room == 0 else COMPONENT_LIMIT
+        cdef Component* components = <Component*>realloc(self.components_, room * sizeof(Component))
+        if components == NULL:
+            raise MemoryError()
+        self.components_ = components
+        self.room = room
+        return 0
 
     cdef void refuse(self, str reason, str detail):
         # The first offence is the one that is told.
@@ -264,6 +283,8 @@ cdef class Candidate:
             if self.reason is None:
                 self.check_parameter_use(&component, ill_typed)
             if self.count < COMPONENT_LIMIT:
+                if self.count == self.room:
+                    self.grow()
                 self.components_[self.count] = component
                 if self.reason is None:
                     self.check_duplicate(self.count)
@@ -346,20 +367,10 @@ cdef class Candidate:
             self.refuse("signature.empty_coverage", "")
         if not self.read_parameters(cursor, &canonical):
             return 0
+        self.whole.at = start
+        self.whole.length = cursor.at - start
         self.list_length = list_end - start
         return 1 if canonical else 2
-
-
-    cdef void move(self, const uint8_t* old, const uint8_t* new) noexcept:
-        # Let the components point into another copy of the same text.
-        cdef int i
-        cdef Component* component
-        for i in range(self.count):
-            component = &self.components_[i]
-            component.name.at = new + (component.name.at - old)
-            component.text.at = new + (component.text.at - old)
-            if component.flags & (P_KEY | P_NAME):
-                component.argument.at = new + (component.argument.at - old)
 
 
 cdef str shown(Span text):
@@ -368,31 +379,27 @@ cdef str shown(Span text):
     return raw.decode("ascii", "replace")
 
 
-cdef Candidate read_candidate(Message message, Cursor* cursor, bint capital_content_digest):
+cdef Candidate read_candidate(Message message, bytes owner, Cursor* cursor, bint capital_content_digest):
     # The candidate whose inner list begins at the cursor, which ends behind it; None if that is malformed.
     cdef Candidate candidate = Candidate.__new__(Candidate)
-    cdef const uint8_t* start = cursor.at
     cdef Cursor own
     cdef int outcome = candidate.read(cursor, capital_content_digest)
     if outcome == 0:
         return None
     candidate.message = message
+    candidate.owner = owner
     if outcome == 1:
-        candidate.params = start[: cursor.at - start]
-    else:
-        # RFC 9421 §2.3, §3.2: the base has the strict serialisation, whatever white space the field had.
-        own.at = start
-        own.end = cursor.at
-        candidate.params = _member_text(_member_object(&own)).encode("ascii")
-    # The components point into `params`, which lives as long as the candidate.
-    own.at = <const uint8_t*>PyBytes_AS_STRING(candidate.params)
-    own.end = own.at + PyBytes_GET_SIZE(candidate.params)
-    if outcome == 1:
-        candidate.move(start, own.at)
         return candidate
+    # RFC 9421 §2.3, §3.2: the base has the strict serialisation, whatever white space the field had.
+    own.at = candidate.whole.at
+    own.end = cursor.at
+    owner = _member_text(_member_object(&own)).encode("ascii")
+    own.at = <const uint8_t*>PyBytes_AS_STRING(owner)
+    own.end = own.at + PyBytes_GET_SIZE(owner)
     reason, detail = candidate.reason, candidate.detail
     if candidate.read(&own, capital_content_digest) != 1:
         raise AssertionError("a strict serialisation is canonical")
+    candidate.owner = owner
     if reason is not None:
         # What was wrong in the text as received (a parameter twice, say) may be gone from its serialisation.
         candidate.reason, candidate.detail = reason, detail

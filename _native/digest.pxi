@@ -20,42 +20,39 @@ cdef class Digest:
 
 
 def parse_digest(Head head not None):
-    cdef bytes value = combined_value(head, <const char*>CONTENT_DIGEST.at, CONTENT_DIGEST.length)
+    cdef Span text, key
+    cdef bytes owner = field_text(head, <const char*>CONTENT_DIGEST.at, CONTENT_DIGEST.length, &text)
     cdef Cursor cursor
-    cdef Span key
-    cdef Bare bare
     cdef set others = None
     cdef int more
+    cdef bint twice
     cdef Digest digest
-    if value is None:
+    if owner is None:
         return None
     digest = Digest.__new__(Digest)
-    digest.sha256 = digest.sha512 = None
-    cursor.at = <const uint8_t*>PyBytes_AS_STRING(value)
-    cursor.end = cursor.at + PyBytes_GET_SIZE(value)
-    skip_spaces(&cursor)
-    more = 1 if cursor.at < cursor.end else 0
+    more = begin(&cursor, text)
     while more > 0:
-        if not scan_key(&cursor, &key):
-            raise Refused("digest.malformed", "no algorithm name where one should be")
-        if cursor.at >= cursor.end or cursor.at[0] != 61:
-            raise Refused("digest.malformed", f"{shown(key)} is not a byte sequence")
-        cursor.at += 1
-        if not scan_bare(&cursor, &bare) or bare.kind != BARE_BYTES or not skip_parameters(&cursor):
+        if not member_value(&cursor, &key):
+            raise Refused("digest.malformed", f"no algorithm with a value at octet {cursor.at - text.at}")
+        octets = take_bytes(&cursor)
+        if octets is None:
             raise Refused("digest.malformed", f"{shown(key)} is not a byte sequence in canonical base64 between colons")
-        if spells(key, b"sha-256", 7) and digest.sha256 is None:
-            digest.sha256 = decode_span(bare.text)
-        elif spells(key, b"sha-512", 7) and digest.sha512 is None:
-            digest.sha512 = decode_span(bare.text)
+        # Two values for one algorithm: the backend may read the other one.
+        if spells(key, b"sha-256", 7):
+            twice = digest.sha256 is not None
+            digest.sha256 = octets
+        elif spells(key, b"sha-512", 7):
+            twice = digest.sha512 is not None
+            digest.sha512 = octets
         else:
             if others is None:
                 others = set()
             name = span_bytes(key)
-            # The backend may read the other one.
-            if name in others or spells(key, b"sha-256", 7) or spells(key, b"sha-512", 7):
-                raise Refused("digest.malformed", f"{shown(key)} stands twice")
+            twice = name in others
             others.add(name)
+        if twice:
+            raise Refused("digest.malformed", f"{shown(key)} stands twice")
         more = next_member(&cursor)
     if more < 0:
-        raise Refused("digest.malformed", "a list separator is wrong")
+        raise Refused("digest.malformed", f"after {shown(key)} (octet {cursor.at - text.at})")
     return digest

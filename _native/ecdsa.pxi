@@ -7,19 +7,21 @@ cdef bytes ORDER_384 = bytes.fromhex(
 )
 
 
-cdef Py_ssize_t der_integer(const uint8_t* number, Py_ssize_t size, uint8_t* out) noexcept nogil:
-    # A positive INTEGER (X.690 §8.3): no leading zero octet but the one that keeps the sign. `out` has room for size + 3.
-    cdef Py_ssize_t written = 2
-    while size > 1 and number[0] == 0:
-        number += 1
-        size -= 1
-    if number[0] & 128:
-        out[2] = 0
-        written = 3
-    memcpy(out + written, number, size)
+cdef inline Py_ssize_t leading_zeros(const uint8_t* number, Py_ssize_t size) noexcept nogil:
+    cdef Py_ssize_t zeros = 0
+    while zeros < size - 1 and number[zeros] == 0:
+        zeros += 1
+    return zeros
+
+
+cdef uint8_t* put_integer(uint8_t* out, const uint8_t* number, Py_ssize_t size) noexcept nogil:
+    # A positive INTEGER (X.690 §8.3): no leading zero octet but the one that keeps the sign. Where it ends in `out`.
+    cdef Py_ssize_t sign = number[0] >> 7
     out[0] = 2
-    out[1] = <uint8_t>(written - 2 + size)
-    return written + size
+    out[1] = <uint8_t>(size + sign)
+    out[2] = 0
+    memcpy(out + 2 + sign, number, size)
+    return out + 2 + sign + size
 
 
 cdef bint in_range(const uint8_t* number, const uint8_t* order, Py_ssize_t size) noexcept nogil:
@@ -31,10 +33,12 @@ cdef bint in_range(const uint8_t* number, const uint8_t* order, Py_ssize_t size)
 
 
 def ecdsa_der(bytes signature not None, int bits):
-    cdef const uint8_t* octets = <const uint8_t*>PyBytes_AS_STRING(signature)
+    cdef const uint8_t* r = <const uint8_t*>PyBytes_AS_STRING(signature)
+    cdef const uint8_t* s
     cdef const uint8_t* order
-    cdef Py_ssize_t size, length
-    cdef uint8_t body[102]   # two INTEGERs of at most 48 + 3 octets
+    cdef uint8_t* out
+    cdef Py_ssize_t size, r_size, s_size, length
+    cdef bytes der
     if bits == 256:
         size = 32
         order = <const uint8_t*>PyBytes_AS_STRING(ORDER_256)
@@ -45,9 +49,18 @@ def ecdsa_der(bytes signature not None, int bits):
         raise ValueError(f"no curve of {bits} bits here")
     if PyBytes_GET_SIZE(signature) != 2 * size:
         raise Refused("signature.bad_length", f"{len(signature)} octets instead of {2 * size}")
-    if not in_range(octets, order, size) or not in_range(octets + size, order, size):
+    s = r + size
+    if not in_range(r, order, size) or not in_range(s, order, size):
         raise Refused("signature.out_of_range", "r or s is not in 1 to n-1")
-    length = der_integer(octets, size, body)
-    length += der_integer(octets + size, size, body + length)
+    r_size = size - leading_zeros(r, size)
+    s_size = size - leading_zeros(s, size)
+    r += size - r_size
+    s += size - s_size
     # At most 102 octets, so the length always fits into one (X.690 §8.1.3.4).
-    return b"\x30" + bytes((length,)) + body[:length]
+    length = r_size + (r[0] >> 7) + s_size + (s[0] >> 7) + 4
+    der = PyBytes_FromStringAndSize(NULL, length + 2)
+    out = <uint8_t*>PyBytes_AS_STRING(der)
+    out[0] = 48
+    out[1] = <uint8_t>length
+    put_integer(put_integer(out + 2, r, r_size), s, s_size)
+    return der

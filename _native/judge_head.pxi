@@ -36,7 +36,8 @@ cdef int judge_fields(Head head, int field_limit) except -1:
             if memcmp(name, b"expect", 6) == 0:
                 head.expects_continue = is_text(value, line.value_len, b"100-continue", 12)
                 unmet = unmet or not head.expects_continue
-    # RFC 9112 §6.1 allows a recipient to prefer Transfer-Encoding, to take equal lengths as one, and to take other codings; R4 does not.
+    # RFC 9112 §6.1 and §6.3 let a recipient prefer Transfer-Encoding, take equal lengths as one, and know more codings;
+    # R4 does not.
     if lengths > 1 or codings > 1 or (lengths and codings):
         raise Refused("request.bad_framing", "Content-Length and Transfer-Encoding stand more than once in all")
     if lengths and head.content_length < 0:
@@ -45,7 +46,6 @@ cdef int judge_fields(Head head, int field_limit) except -1:
         raise Refused("request.bad_framing", "Transfer-Encoding is not `chunked`")
     if codings and head.minor == 0:
         raise Refused("request.bad_framing", "Transfer-Encoding in HTTP/1.0")
-    judge_host(head, hosts)
     if upgrade:
         raise Refused("request.upgrade_refused", "")
     if unmet:
@@ -53,6 +53,7 @@ cdef int judge_fields(Head head, int field_limit) except -1:
     # RFC 9110 §10.1.1: an HTTP/1.0 sender does not wait for 100 (Continue).
     head.expects_continue = head.expects_continue and head.minor == 1
     head.keep_alive = not close and (head.minor == 1 or persist)
+    judge_target(head, hosts)
     return 0
 
 
@@ -94,7 +95,7 @@ cdef bint is_text(const uint8_t* text, Py_ssize_t length, const char* wanted, Py
 
 
 cdef Py_ssize_t next_option(const uint8_t* text, Py_ssize_t* at, Py_ssize_t length) noexcept:
-    """Length of the next non-empty element of a comma-separated list (RFC 9110 §5.6.1); `at` is where it begins; -1: no more."""
+    """Length of the next non-empty element of a list (RFC 9110 §5.6.1), -1 if there is none; `at` moves to it."""
     cdef Py_ssize_t begin, stop
     while at[0] < length and (text[at[0]] == c"," or text[at[0]] == SP or text[at[0]] == HTAB):
         at[0] += 1
@@ -127,7 +128,7 @@ cdef int read_options(Head head, Field* line, bint* close, bint* persist) noexce
         at += length
 
 
-cdef int judge_target(Head head) except -1:
+cdef int judge_target(Head head, int hosts) except -1:
     """Origin-form or absolute-form (RFC 9112 §3.2.1, §3.2.2); path and query stay as raw as they came."""
     cdef const uint8_t* target = <const uint8_t*>PyBytes_AS_STRING(head.target)
     cdef Py_ssize_t length = PyBytes_GET_SIZE(head.target)
@@ -136,8 +137,10 @@ cdef int judge_target(Head head) except -1:
     # CONNECT is refused in any case: some readers take methods without regard to it.
     if is_text(<const uint8_t*>PyBytes_AS_STRING(head.method), PyBytes_GET_SIZE(head.method), b"connect", 7):
         raise Refused("request.bad_target", "CONNECT")
-    if target[0] != c"/":
-        path = judge_absolute(head, target, length)
+    if target[0] == c"/":
+        judge_host(head, hosts)
+    else:
+        path = judge_absolute(head, hosts, target, length)
     mark = <const uint8_t*>memchr(target + path, c"?", length - path)
     stop = mark - target if mark != NULL else length
     head.query = None if mark == NULL else PyBytes_FromStringAndSize(<const char*>mark + 1, length - stop - 1)
@@ -150,13 +153,18 @@ cdef int judge_target(Head head) except -1:
     return 0
 
 
-cdef Py_ssize_t judge_absolute(Head head, const uint8_t* target, Py_ssize_t length) except -1:
+cdef Py_ssize_t judge_absolute(Head head, int hosts, const uint8_t* target, Py_ssize_t length) except -1:
     """Length of scheme and authority of an absolute-form target; the authority must equal Host (R4)."""
     cdef Py_ssize_t begin, stop
-    cdef bint secure = length > 8 and is_text(target, 5, b"https", 5)
-    begin = 8 if secure else 7
-    if length <= begin or memcmp(target + begin - 3, b"://", 3) != 0 or not (secure or is_text(target, 4, b"http", 4)):
+    cdef bint secure = False
+    if length >= 7 and is_text(target, 4, b"http", 4) and memcmp(target + 4, b"://", 3) == 0:
+        begin = 7
+    elif length >= 8 and is_text(target, 5, b"https", 5) and memcmp(target + 5, b"://", 3) == 0:
+        begin = 8
+        secure = True
+    else:
         raise Refused("request.bad_target", "neither origin-form nor absolute-form with http or https")
+    judge_host(head, hosts)
     stop = begin
     while stop < length and target[stop] != c"/" and target[stop] != c"?":
         stop += 1

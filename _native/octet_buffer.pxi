@@ -12,7 +12,7 @@ cdef struct OctetBuffer:
     Py_ssize_t room
 
 
-cdef int put(OctetBuffer* buffer, const uint8_t* octets, Py_ssize_t count) except -1:
+cdef int append_octets(OctetBuffer* buffer, const uint8_t* octets, Py_ssize_t count) except -1:
     """Append; room at least doubles, so that many small pieces cost linear time."""
     cdef Py_ssize_t room
     cdef uint8_t* moved
@@ -29,13 +29,13 @@ cdef int put(OctetBuffer* buffer, const uint8_t* octets, Py_ssize_t count) excep
     return 0
 
 
-cdef void release(OctetBuffer* buffer) noexcept:
+cdef void release_octets(OctetBuffer* buffer) noexcept:
     free(buffer.octets)
     buffer.octets = NULL
     buffer.size = buffer.room = 0
 
 
-cdef bytes join(OctetBuffer* buffer, bytes data, Py_ssize_t begin, Py_ssize_t stop):
+cdef bytes join_octets(OctetBuffer* buffer, bytes data, Py_ssize_t begin, Py_ssize_t stop):
     """What the buffer holds and data[begin:stop] behind it; `data` itself where that is all."""
     cdef bytes joined
     cdef char* room

@@ -406,15 +406,22 @@ cdef bytes span_bytes(Span text):
     return text.at[:text.length]
 
 
-cdef bytes decode_span(Span text):
-    # The octets of a byte sequence that has been scanned.
+cdef Py_ssize_t decoded_length(Span text) noexcept nogil:
+    # How many octets base64 text of this length and padding stands for; -1 if no base64 has that length.
     cdef Py_ssize_t room = (text.length >> 2) * 3
-    cdef bytes out
+    if text.length & 3:
+        return -1
     if text.length and text.at[text.length - 1] == 61:
         room -= 1
         if text.at[text.length - 2] == 61:
             room -= 1
-    out = PyBytes_FromStringAndSize(NULL, room)
+    return room
+
+
+cdef bytes decode_span(Span text):
+    # The octets of a byte sequence that has been scanned.
+    cdef Py_ssize_t room = decoded_length(text)
+    cdef bytes out = PyBytes_FromStringAndSize(NULL, room)
     if base64_decode(text.at, text.length, <uint8_t*>PyBytes_AS_STRING(out)) != room:
         raise AssertionError("base64 was scanned before")
     return out

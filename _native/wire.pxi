@@ -61,16 +61,17 @@ cdef class WireReader:
         self.accepted = b""
 
     def __dealloc__(self):
-        release(&self.held)
-        release(&self.out)
+        release_octets(&self.held)
+        release_octets(&self.out)
 
+    # After a refusal these two tell where it was: the stage stays as it is.
     @property
     def head_pending(self):
-        return self.fault is None and self.stage == IN_HEAD
+        return self.stage == IN_HEAD
 
     @property
     def body_pending(self):
-        return self.fault is None and IN_BODY <= self.stage <= IN_TRAILERS
+        return IN_BODY <= self.stage <= IN_TRAILERS
 
     def take_head(self):
         return self.heads.popleft() if self.heads else None
@@ -89,10 +90,10 @@ cdef class WireReader:
         except Exception as fault:
             self.fault = type(fault), fault.args  # not itself: its traceback would keep `data`
             self.accepted = self.handed_on(data)
-            release(&self.held)
+            release_octets(&self.held)
             raise
         finally:
-            release(&self.out)
+            release_octets(&self.out)
 
     cdef bytes handed_on(self, bytes data):
         """What this call has accepted, without a copy where that is all of `data`."""
@@ -105,7 +106,7 @@ cdef class WireReader:
 
     cdef int write_run(self) except -1:
         """Move what is accepted to `out`; what was read beside it up to `at` is left out."""
-        put(&self.out, self.data + self.run, self.good - self.run)
+        append_octets(&self.out, self.data + self.run, self.good - self.run)
         self.run = self.good = self.at
         return 0
 
@@ -134,7 +135,7 @@ cdef class WireReader:
         elif stage == CHUNK_DATA_LF:
             self.expect(LF, "request.bad_chunk", CHUNK_SIZE)
             self.write_run()
-            put(&self.out, b"\r\n", 2)
+            append_octets(&self.out, b"\r\n", 2)
             self.begin_chunk_size()
         elif stage == IN_TRAILERS:
             self.read_trailer_octets(data)
@@ -184,8 +185,8 @@ cdef class WireReader:
             self.line_length += mark - (self.data + self.at)
             self.at = mark - self.data + 1
             if self.line_length == 1:
-                section = join(&self.held, data, begin, self.at)
-                release(&self.held)
+                section = join_octets(&self.held, data, begin, self.at)
+                release_octets(&self.held)
                 return section
             self.line_length = 0
             self.first_line = False
@@ -196,7 +197,7 @@ cdef class WireReader:
             raise Refused("request.head_too_large", f"no end within {self.head_limit} octets")
         if stop > begin:
             self.last_octet = self.data[stop - 1]
-            put(&self.held, self.data + begin, stop - begin)
+            append_octets(&self.held, self.data + begin, stop - begin)
         return None
 
     cdef int read_head_octets(self, bytes data) except -1:
@@ -210,7 +211,7 @@ cdef class WireReader:
         if in_one_piece:
             self.good = self.at
         else:
-            put(&self.out, <const uint8_t*>PyBytes_AS_STRING(raw), PyBytes_GET_SIZE(raw))
+            append_octets(&self.out, <const uint8_t*>PyBytes_AS_STRING(raw), PyBytes_GET_SIZE(raw))
             self.run = self.good = self.at
         self.last_message = not head.keep_alive
         if head.chunked:
@@ -280,7 +281,7 @@ cdef class WireReader:
             self.begin_section(IN_TRAILERS)
             return 0
         length = snprintf(line, sizeof(line), b"%llx\r\n", <unsigned long long>self.remaining)
-        put(&self.out, <const uint8_t*>line, length)
+        append_octets(&self.out, <const uint8_t*>line, length)
         return 0
 
     cdef int read_trailer_octets(self, bytes data) except -1:
@@ -295,6 +296,6 @@ cdef class WireReader:
         if trailers.reserved_line >= 0:
             raise Refused("request.reserved_name", f"trailer {trailers.reserved().decode()}")
         self.write_run()
-        put(&self.out, b"0\r\n\r\n", 5)
+        append_octets(&self.out, b"0\r\n\r\n", 5)
         self.end_message()
         return 0

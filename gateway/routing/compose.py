@@ -1,4 +1,4 @@
-"""The request of an open route, made anew: nothing of an unsigned request goes on but its target and a few fields (R16)."""
+"""The request of an open route, made anew: of an unsigned one only the target and a few fields go on (R16)."""
 
 from typing import Final
 

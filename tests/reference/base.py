@@ -18,9 +18,10 @@ from tests.reference.structured import (
 
 NO_TYPES: Final[Mapping[bytes, str]] = MappingProxyType({})
 
-# Fields that the IANA registry of field names marks as structured, and that a request can have.
+# Fields that are structured by their definition.
 REGISTERED_TYPES: Final[Mapping[bytes, str]] = MappingProxyType(
     {
+        b"accept-ch": "list",  # RFC 8942 §3.1
         b"accept-signature": "dictionary",  # RFC 9421 §5.1
         b"cache-status": "list",  # RFC 9211 §2
         b"capsule-protocol": "item",  # RFC 9297 §3.4
@@ -28,6 +29,12 @@ REGISTERED_TYPES: Final[Mapping[bytes, str]] = MappingProxyType(
         b"client-cert": "item",  # RFC 9440 §2.2
         b"client-cert-chain": "list",  # RFC 9440 §2.3
         b"content-digest": "dictionary",  # RFC 9530 §2
+        b"cross-origin-embedder-policy": "item",  # HTML, COEP
+        b"cross-origin-opener-policy": "item",  # HTML, COOP
+        b"deprecation": "item",  # RFC 9745 §2
+        b"idempotency-key": "item",  # draft-ietf-httpapi-idempotency-key-header
+        b"origin-agent-cluster": "item",  # HTML, origin-keyed agent clusters
+        b"permissions-policy": "dictionary",  # W3C Permissions Policy
         b"priority": "dictionary",  # RFC 9218 §5
         b"proxy-status": "list",  # RFC 9209 §2
         b"repr-digest": "dictionary",  # RFC 9530 §3

@@ -130,7 +130,8 @@ def _dictionary(lines: list[bytes], reason: str, is_wanted: Any) -> list[tuple[s
         members = parse_verbatim("dictionary", b", ".join(lines))
     except Malformed as error:
         raise Refused(reason, str(error)) from None
-    if not all(is_wanted(member) for _, member in members):
+    # An empty dictionary is one that is not sent (RFC 9651 §3.2): a field without a label cannot be what was meant.
+    if not members or not all(is_wanted(member) for _, member in members):
         raise Refused(reason)
     if has_duplicate(members):
         raise Refused("signature.duplicate_label")
@@ -171,8 +172,8 @@ def _component_offences(identifiers: list[Any], capital_content_digest: bool) ->
         yield from _component_parameter_offences(parameters)
         if not _fits(name, parameters):
             yield "signature.bad_component_parameter"
-        # RFC 9421 §2: the order of parameters does not make another identifier.
-        identity = (name, sorted(parameters, key=lambda pair: pair[0]))
+        # RFC 9421 §2: the order of parameters does not make another identifier; nor do capitals where they are let through.
+        identity = (name.lower(), sorted(parameters, key=lambda pair: pair[0]))
         if identity in seen:
             yield "signature.duplicate_component"
         seen.append(identity)

@@ -12,10 +12,11 @@ import time
 from pathlib import Path
 from typing import Final
 
+from gateway.reasons import ConfigError
 from gateway.registry import keys
 from gateway.registry.embedded_files import Files, Written, trouble
 from gateway.registry.file_lock import FileLock
-from gateway.registry.store_url import BUNDLED, EmbeddedStore
+from gateway.registry.store_url import EmbeddedStore
 
 _START_TIMEOUT_S: Final = 15.0
 _ANSWER_TIMEOUT_S: Final = 2.0
@@ -52,8 +53,8 @@ def choose_binary(store: EmbeddedStore, files: Files) -> tuple[Path, Written]:
     :raises ConfigError: config.store_unreachable if it does not run here, or cannot read what another one wrote
     """
     before = files.read_written()
-    named = store.server or (Path(before.path) if before is not None and before.path else BUNDLED)
-    binary = bundled_binary() if named == BUNDLED else named
+    other = store.server or (Path(before.path) if before is not None and before.path else None)
+    binary = other or bundled_binary()
     product, version = _version(binary)
     if version < _OLDEST:
         raise trouble(f"the embedded store needs a server of version 7.2 or later, and {binary} is {_dotted(version)}")
@@ -66,7 +67,15 @@ def choose_binary(store: EmbeddedStore, files: Files) -> tuple[Path, Written]:
                 f"{binary} is {product} {_dotted(version)} and cannot read the files in {files.directory}, which "
                 f"{before.product} {before.version} wrote: name that server with embedded:DIR?server=PATH"
             )
-    return binary, Written(product, _dotted(version), "" if named == BUNDLED else str(named))
+    return binary, Written(product, _dotted(version), "" if other is None or _is_bundled(other) else str(other))
+
+
+def _is_bundled(binary: Path) -> bool:
+    # Naming it is the way back from another one; its path must not be recorded, for the next installation moves it.
+    try:
+        return binary.samefile(bundled_binary())
+    except (OSError, ConfigError):
+        return False
 
 
 def _version(binary: Path) -> tuple[str, tuple[int, ...]]:

@@ -11,8 +11,6 @@ from gateway.reasons import ConfigError, Reason
 
 DEFAULT_MAXMEMORY_BYTES: Final = 1 << 30
 DEFAULT_PORT: Final = 6379
-BUNDLED: Final = Path("bundled")
-"""As `server`: back to the one that was installed with us, where another one was recorded."""
 KNOWN: Final = "embedded:DIR, unix:///path, redis://host:port/db or rediss://host:port/db"
 _LATER: Final = ("redis+sentinel", "redis+cluster")
 _UNITS: Final = {"": 1, "b": 1, "k": 1000, "kb": 1 << 10, "m": 10**6, "mb": 1 << 20, "g": 10**9, "gb": 1 << 30}
@@ -21,7 +19,7 @@ _SMALLEST_MEMORY_BYTES: Final = 16 << 20
 
 class EmbeddedStore(msgspec.Struct, frozen=True):
     """A Valkey of our own under `directory` (absolute). `server` names another binary than the one that was installed
-    with us (or `BUNDLED`); `maxmemory_bytes` bounds what it keeps."""
+    with us; `maxmemory_bytes` bounds what it keeps."""
 
     directory: Path
     server: Path | None = None
@@ -100,14 +98,14 @@ def _embedded(rest: str, base: Path) -> EmbeddedStore:
     maxmemory_bytes = DEFAULT_MAXMEMORY_BYTES
     for option, value in parse_qsl(query, keep_blank_values=True):
         if option == "server" and value:
-            server = BUNDLED if value == str(BUNDLED) else _absolute(value, base)
+            server = _absolute(value, base)
         elif option == "maxmemory":
             maxmemory_bytes = _bytes(value)
         else:
             raise _invalid(
                 f"store URL embedded:{name} has the unknown option {option!r}; known are server and maxmemory"
             )
-    return EmbeddedStore(_absolute(name, base), server, maxmemory_bytes)
+    return EmbeddedStore(_absolute(unquote(name), base), server, maxmemory_bytes)
 
 
 def _absolute(name: str, base: Path) -> Path:

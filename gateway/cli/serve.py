@@ -1,0 +1,131 @@
+"""`wfm-gateway serve`: run the gateway with a configuration file or with flags."""
+
+import asyncio
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from gateway.reasons import ConfigError, Reason
+
+if TYPE_CHECKING:
+    from gateway.config import Config
+
+_EPILOG = """\b
+Examples:
+  wfm-gateway serve -c gateway.toml
+  wfm-gateway serve --listen 127.0.0.1:8080 --upstream http://127.0.0.1:9000 \\
+      --public-url https://wfm.example.com --store embedded:./data
+"""
+
+
+@click.command(epilog=_EPILOG)
+@click.option("-c", "--config", "file", type=click.Path(path_type=Path), help="Configuration file (TOML).")
+@click.option("--listen", metavar="HOST:PORT", help="Where devices or the load balancer connect.")
+@click.option("--upstream", metavar="URL", help="The WFM behind the gateway: http://, https:// or unix:///path.")
+@click.option("--public-url", metavar="URL", help="Scheme and authority that devices sign.")
+@click.option("--store", metavar="URL", help="embedded:DIR, unix://, redis:// or rediss://.  [default: embedded:data]")
+@click.option("--workers", type=click.IntRange(1, 1024), help="Worker processes.  [default: one per core]")
+@click.option(
+    "--trusted-proxy", "trusted_proxies", metavar="NETWORK", multiple=True, help="May be given several times."
+)
+@click.option("--profile", type=click.Choice(["margo", "generic"]), help="Route table.  [default: margo]")
+@click.option("--base-path", metavar="PATH", help="Prefix in front of /api/v1, such as /v1alpha2/margo.")
+def command(
+    file: Path | None,
+    listen: str | None,
+    upstream: str | None,
+    public_url: str | None,
+    store: str | None,
+    workers: int | None,
+    trusted_proxies: tuple[str, ...],
+    profile: str | None,
+    base_path: str | None,
+) -> None:
+    """Verify the signature of every request and forward what holds.
+
+    Settings come from a file or, for a first try, from the flags; SIGTERM and Ctrl-C finish what has begun.
+    """
+    from gateway.config import from_flags, load
+
+    given = [listen, upstream, public_url, store, workers, profile, base_path, *trusted_proxies]
+    if file is not None:
+        if any(value is not None for value in given):
+            raise ConfigError(Reason.CONFIG_INVALID, "give either -c FILE or the other flags, not both")
+        config = load(file)
+    else:
+        if upstream is None:
+            raise ConfigError(Reason.CONFIG_INVALID, "--upstream is missing: give -c FILE, or at least --upstream URL")
+        config = from_flags(upstream, listen, public_url, store, workers, trusted_proxies)
+        config = with_policy(config, profile, base_path)
+    run(config)
+
+
+def with_policy(config: "Config", profile: str | None, base_path: str | None) -> "Config":
+    """The same configuration with the flags that set `[policy]`.
+
+    :raises ConfigError: config.invalid
+    """
+    from msgspec import structs
+
+    from gateway.config import policy
+    from gateway.config.load import check_across
+    from gateway.config.mistake import Mistake
+
+    given = {"profile": profile, "base_path": base_path}
+    changed = structs.replace(config.policy, **{name: value for name, value in given.items() if value is not None})
+    try:
+        config = structs.replace(config, policy=policy.settle(changed))
+        check_across(config)
+    except Mistake as mistake:
+        flag = {"policy.profile": "--profile", "policy.base_path": "--base-path", "route": "--profile"}
+        raise ConfigError(mistake.reason, f"{flag.get(mistake.key, mistake.key)}: {mistake.sentence}") from None
+    return config
+
+
+def run(config: "Config") -> None:
+    """Serve until a signal.
+
+    :raises ConfigError: what keeps the gateway from serving
+    """
+    try:
+        from gateway.proxy.supervisor import Supervisor
+    except ImportError as error:
+        if "_native" in str(error):
+            message = f"the native module cannot be loaded ({error}); install the gateway again"
+            raise ConfigError(Reason.CONFIG_NATIVE, message) from error
+        raise
+
+    async def serve() -> None:
+        await Supervisor(config, _say).run(lambda: announce(config))
+
+    asyncio.run(serve())
+
+
+def announce(config: "Config") -> None:
+    """Tell what is served, from where, and what is unsafe about it."""
+    from gateway.config import warnings
+    from gateway.config.store import without_password
+
+    count = config.worker_count
+    public = config.listen.public_url or f"as forwarded by {', '.join(config.listen.trusted_proxies)}"
+    for line in (
+        f"listening on  {config.listen.address}",
+        f"devices sign  {public}",
+        f"profile       {config.policy.profile}{_at(config.policy.base_path)}",
+        f"store         {without_password(config.store.url)}",
+        f"upstream      {config.upstream.url}",
+        f"workers       {count}",
+    ):
+        _say(line)
+    for warning in warnings(config):
+        _say(f"WARNING: {warning}")
+    _say("ready")
+
+
+def _at(base_path: str) -> str:
+    return f" under {base_path}" if base_path else ""
+
+
+def _say(line: str) -> None:
+    click.echo(f"wfm-gateway: {line}", err=True)

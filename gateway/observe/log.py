@@ -1,0 +1,121 @@
+"""The log: one JSON object per line, put together on the event loop and written by a thread of its own."""
+
+import os
+import threading
+from collections import deque
+from datetime import UTC, datetime
+from typing import Any, Final
+
+import orjson
+
+from gateway.clock import Clock, SystemClock
+
+LEVELS: Final = {"debug": 0, "info": 1, "warning": 2, "error": 3}
+"""Names of the levels, from the chattiest to the quietest."""
+
+BUFFER_BYTES: Final = 4 * 1024 * 1024
+"""What may wait for a slow reader of the log; lines beyond it are dropped and counted."""
+
+WRITE_BYTES: Final = 4096
+"""PIPE_BUF on Linux: a write of at most that much is not torn apart by another worker's (POSIX `write`)."""
+
+
+class Log:
+    """Lines to one file descriptor. `line` never blocks and never raises; what does not fit is counted in `dropped`."""
+
+    def __init__(self, descriptor: int = 1, level: str = "info", clock: Clock | None = None) -> None:
+        self._descriptor = descriptor
+        self._threshold = LEVELS[level]
+        self._clock = clock or SystemClock()
+        self._pending: deque[bytes] = deque()
+        self._pending_bytes = 0
+        self._lock = threading.Lock()
+        self._wake = threading.Condition(self._lock)
+        self._closing = False
+        self.dropped = 0
+        """Lines lost since the last line that told so."""
+        self._thread = threading.Thread(target=self._run, name="log", daemon=True)
+        self._thread.start()
+
+    def enabled(self, level: str) -> bool:
+        """Would a line of this level be written?"""
+        return LEVELS[level] >= self._threshold
+
+    def line(self, level: str, event: str, **fields: Any) -> None:
+        """Write one line. What JSON cannot hold (bytes beyond UTF-8, lone surrogates) is escaped first (R29)."""
+        if LEVELS[level] < self._threshold:
+            return
+        stamp = datetime.fromtimestamp(self._clock.now(), UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        data = encode({"time": stamp, "level": level, "event": event, **fields})
+        with self._lock:
+            if self._closing or self._pending_bytes + len(data) > BUFFER_BYTES:
+                self.dropped += 1
+                return
+            if self.dropped:
+                lost = encode({"time": stamp, "level": "warning", "event": "log.dropped", "lines": self.dropped})
+                self._pending.append(lost)
+                self._pending_bytes += len(lost)
+                self.dropped = 0
+            self._pending.append(data)
+            self._pending_bytes += len(data)
+            if len(self._pending) == 1:
+                self._wake.notify()
+
+    def close(self, timeout_s: float = 2.0) -> None:
+        """Write what waits, for at most `timeout_s`; later lines are dropped."""
+        with self._lock:
+            self._closing = True
+            self._wake.notify()
+        self._thread.join(timeout_s)
+
+    def _run(self) -> None:
+        while True:
+            with self._lock:
+                while not self._pending and not self._closing:
+                    self._wake.wait()
+                if not self._pending:
+                    return
+                batch = self._take()
+            try:
+                _write_all(self._descriptor, batch)
+            except OSError:
+                # Nobody reads the log any more. The gateway's work goes on without it.
+                with self._lock:
+                    self.dropped += batch.count(b"\n")
+
+    def _take(self) -> bytes:
+        """As many whole lines as fit one untorn write; a longer line goes alone."""
+        lines = [self._pending.popleft()]
+        size = len(lines[0])
+        while self._pending and size + len(self._pending[0]) <= WRITE_BYTES:
+            lines.append(self._pending.popleft())
+            size += len(lines[-1])
+        self._pending_bytes -= size
+        return b"".join(lines)
+
+
+def encode(fields: dict[str, Any]) -> bytes:
+    """One JSON line. Control characters are escaped by JSON itself; bytes that are not UTF-8 become `\\xNN`."""
+    try:
+        return orjson.dumps(fields, default=_plain, option=orjson.OPT_APPEND_NEWLINE)
+    except TypeError:
+        # A lone surrogate somewhere: orjson refuses it, so every text is made plain first.
+        return orjson.dumps({name: _plain(value) for name, value in fields.items()}, option=orjson.OPT_APPEND_NEWLINE)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, bytes):
+        return value.decode("utf-8", "backslashreplace")
+    if isinstance(value, str):
+        return value.encode("utf-8", "backslashreplace").decode("utf-8")
+    if isinstance(value, (int, float, bool)) or value is None:
+        return value
+    if isinstance(value, (tuple, list)):
+        return [_plain(item) for item in value]
+    return _plain(str(value))
+
+
+def _write_all(descriptor: int, data: bytes) -> None:
+    view = memoryview(data)
+    while view:
+        view = view[os.write(descriptor, view) :]

@@ -1,0 +1,278 @@
+"""The life of one request: asks the pipeline what it needs, fetches that, then forwards or refuses.
+
+A request waits for nothing but the store, its own body and the backend.
+"""
+
+import asyncio
+import itertools
+import os
+import traceback
+from typing import Any, Protocol
+
+from gateway._native import Head, Refused
+from gateway.clock import Clock
+from gateway.config import Config
+from gateway.model import Admitted, Composed, Refusal
+from gateway.observe.decisions import Decisions
+from gateway.pipeline import Pipeline
+from gateway.proxy import body as bodies
+from gateway.proxy.body import Body, Spool
+from gateway.proxy.connection import CLOSE, KEEP, Answered, ClientGone, Incoming
+from gateway.proxy.forward import Delivery, forward, forward_open
+from gateway.proxy.relay import Relay
+from gateway.proxy.respond import Responder
+from gateway.proxy.upstream import Upstream, UpstreamError
+from gateway.proxy.verifier import Verifier
+from gateway.reasons import Reason
+from gateway.registry.answers import Claim, ClaimAnswer, Found
+from gateway.steps import BodyFacts, NeedBody, NeedClaim, NeedKey, NeedVerification, Step
+
+CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+
+
+class Directory(Protocol):
+    """Looks a client up: at once from memory, or later from the store."""
+
+    def find(self, realm: str, client_id: str) -> "Found | asyncio.Future[Found]":
+        """The client, or why there is none."""
+        ...
+
+
+class Claims(Protocol):
+    """Claims and releases keys of the replay store."""
+
+    def claim(self, key: bytes, ttl_ms: int) -> "asyncio.Future[ClaimAnswer]":
+        """Claim `key` if nobody has it."""
+        ...
+
+    def release(self, key: bytes) -> None:
+        """Take back a claim of ours."""
+        ...
+
+
+class Epoch(Protocol):
+    """Since when the store remembers replay claims."""
+
+    @property
+    def epoch_s(self) -> float | None:
+        """Seconds since 1970 (R13); None while unknown, and then nothing is claimed either."""
+        ...
+
+
+class Request:
+    """What this request holds while it is decided: closed in `finally`, whatever happens."""
+
+    __slots__ = ("body", "claimed", "delivery", "head", "incoming", "keep_alive", "path", "request_id", "step")
+
+    def __init__(self, incoming: Incoming, head: Head | None, request_id: str) -> None:
+        self.incoming = incoming
+        self.head = head
+        self.request_id = request_id
+        self.path = head.path.decode("utf-8", "surrogateescape") if head is not None else ""
+        self.keep_alive = head is not None and head.keep_alive and head.minor == 1
+        self.step: Step | None = None
+        self.body: Body | None = None
+        self.claimed: list[bytes] = []
+        self.delivery = Delivery()
+
+    @property
+    def has_body(self) -> bool:
+        """The request announced content (R10)."""
+        return self.head is not None and (self.head.content_length > 0 or self.head.chunked)
+
+
+class Exchange:
+    """Drives requests; one per worker."""
+
+    def __init__(
+        self,
+        config: Config,
+        pipeline: Pipeline,
+        directory: Directory,
+        claims: Claims,
+        epoch: Epoch,
+        verifier: Verifier,
+        upstream: Upstream,
+        spool: Spool,
+        decisions: Decisions,
+        clock: Clock,
+    ) -> None:
+        self._pipeline = pipeline
+        self._directory = directory
+        self._claims = claims
+        self._epoch = epoch
+        self._verifier = verifier
+        self._upstream = upstream
+        self._spool = spool
+        self._decisions = decisions
+        self._clock = clock
+        self._stall_s = config.limits.body_timeout_s
+        self._forward = config.headers.forward
+        self._allowed = _allowed(config)
+        self._responder = Responder(config, clock.now)
+        self._relay = Relay(self._responder)
+        # Ids need to be unique and short, not secret: a random start per worker, then a counter.
+        self._run = os.urandom(5).hex()
+        self._serial = itertools.count(1)
+
+    async def run(self, incoming: Incoming) -> Answered:
+        """Answer one request. Never raises but for cancellation, which is the loss of the client."""
+        request = Request(incoming, incoming.head, f"{self._run}{next(self._serial):08x}")
+        try:
+            refusal = await self._decide(request)
+            if refusal is None:
+                return await self._passed(request)
+            return await self._refuse(request, refusal)
+        except ClientGone as gone:
+            self._decisions.gone(request, str(gone))
+            return CLOSE
+        except ConnectionError:
+            self._decisions.gone(request, "the client closed the connection")
+            return CLOSE
+        except Exception as error:
+            return await self._failed(request, error)
+        finally:
+            self._finish(request)
+
+    async def _decide(self, request: Request) -> Refusal | None:
+        """Everything up to the backend's answer; None if that answer was relayed."""
+        incoming, head = request.incoming, request.head
+        try:
+            if head is None:
+                refused = incoming.refused
+                assert refused is not None
+                return Refusal(Reason(refused.reason), refused.detail)
+            if incoming.too_late:
+                return Refusal(Reason.INTERNAL_DRAINING)
+            step = self._pipeline.begin(head, incoming.connection.peer)
+            while True:
+                request.step = step
+                if isinstance(step, NeedVerification):
+                    verdict = self._verifier.submit(step.job)
+                    step = self._pipeline.with_verdict(step, verdict if isinstance(verdict, bool) else await verdict)
+                elif isinstance(step, NeedKey):
+                    found = self._directory.find(step.realm, step.client_id)
+                    step = self._pipeline.with_key(step, await found if isinstance(found, asyncio.Future) else found)
+                elif isinstance(step, NeedBody):
+                    step = self._pipeline.with_body(step, await self._read_body(request, head, step))
+                elif isinstance(step, NeedClaim):
+                    answer = await self._claim(request, step)
+                    step = self._pipeline.with_claim(step, answer, self._epoch.epoch_s or 0.0)
+                elif isinstance(step, Refusal):
+                    return step
+                else:
+                    return await self._deliver(request, head, step)
+        except Refused as refused:
+            return Refusal(Reason(refused.reason), refused.detail, _client_id(request.step))
+
+    async def _read_body(self, request: Request, head: Head, need: NeedBody) -> BodyFacts:
+        payload = request.incoming.payload
+        began = self._clock.monotonic()
+        if head.content_length > need.limit_bytes:
+            raise bodies.too_large(need.limit_bytes)
+        if head.expects_continue and head.minor == 1 and not payload.is_eof():
+            # Only now: whoever cannot sign never gets to send a body (design §9).
+            request.incoming.connection.write(CONTINUE)
+        request.body, digests = await bodies.read(
+            payload, head.content_length, need.limit_bytes, self._spool, self._stall_s, need.sha256, need.sha512
+        )
+        took_s = self._clock.monotonic() - began
+        return BodyFacts(request.body.length, digests.sha256, digests.sha512, took_s)
+
+    async def _claim(self, request: Request, need: NeedClaim) -> ClaimAnswer:
+        """Claim every key; the answer is the worst one. A claim that the client did not wait for takes itself back."""
+        futures = [self._claims.claim(key, need.ttl_ms) for key in need.keys]
+        try:
+            answers = [await future for future in futures]
+        except asyncio.CancelledError:
+            for key, future in zip(need.keys, futures, strict=True):
+                if future.done() and not future.cancelled() and future.result() is Claim.CLAIMED:
+                    request.claimed.append(key)
+                future.cancel()
+            raise
+        request.claimed += [key for key, answer in zip(need.keys, answers, strict=True) if answer is Claim.CLAIMED]
+        for answer in answers:
+            if answer is not Claim.CLAIMED:
+                return answer
+        return Claim.CLAIMED
+
+    async def _deliver(self, request: Request, head: Head, step: Admitted | Composed) -> Refusal | None:
+        connection, delivery = request.incoming.connection, request.delivery
+        # A body that nobody read is still on its way: this connection cannot carry another request.
+        request.keep_alive = request.keep_alive and request.incoming.payload.is_eof() and not connection.draining
+        try:
+            if isinstance(step, Admitted):
+                status, request.keep_alive = await forward(
+                    step, request.body, self._names(step), connection, request.keep_alive, self._upstream, self._relay,
+                    delivery,
+                )  # fmt: skip
+            else:
+                status, request.keep_alive = await forward_open(
+                    step, head.minor, connection, request.keep_alive, self._upstream, self._relay, delivery
+                )
+        except UpstreamError as error:
+            return Refusal(error.reason, error.detail, _client_id(step), notes=_notes(step))
+        self._decisions.passed(request, status)
+        return None
+
+    def _names(self, admitted: Admitted) -> frozenset[bytes] | None:
+        if self._forward == "covered":
+            return frozenset(admitted.verified.candidate.field_names())
+        return self._allowed
+
+    async def _passed(self, request: Request) -> Answered:
+        if not request.incoming.payload.is_eof():
+            await request.incoming.connection.linger()
+        return KEEP if request.keep_alive else CLOSE
+
+    async def _refuse(self, request: Request, refusal: Refusal) -> Answered:
+        self._decisions.refused(request, refusal)
+        connection = request.incoming.connection
+        if request.delivery.answered:
+            return CLOSE  # the answer broke off and the connection is cut
+        unread = not request.incoming.payload.is_eof()
+        broken = request.head is None or request.incoming.payload.exception() is not None
+        keep_alive = request.keep_alive and not unread and not broken and not connection.draining
+        head_only = request.head is not None and request.head.method == b"HEAD"
+        connection.write(
+            self._responder.render(
+                refusal, request.request_id, request.path, keep_alive, request.has_body, head_only=head_only
+            )
+        )
+        await connection.drained()
+        if unread or broken:
+            await connection.linger()
+        return KEEP if keep_alive else CLOSE
+
+    async def _failed(self, request: Request, error: Exception) -> Answered:
+        """A defect of ours: 500, with everything in the log and nothing in the answer."""
+        detail = "".join(traceback.format_exception(error))
+        try:
+            request.keep_alive = False
+            return await self._refuse(request, Refusal(Reason.INTERNAL_ERROR, detail, _client_id(request.step)))
+        except (ConnectionError, Refused):
+            return CLOSE
+
+    def _finish(self, request: Request) -> None:
+        if request.body is not None:
+            request.body.close()
+        if request.claimed and not request.delivery.touched:
+            # R13: no octet was written to the backend, so the same request may come again.
+            for key in request.claimed:
+                self._claims.release(key)
+
+
+def _allowed(config: Config) -> frozenset[bytes] | None:
+    names = config.headers.forward
+    return frozenset(name.encode() for name in names) if isinstance(names, tuple) else None
+
+
+def _client_id(step: Any) -> str:
+    if isinstance(step, Admitted):
+        return step.verified.client.client_id
+    request = getattr(step, "request", None)
+    return request.client_id if request is not None else ""
+
+
+def _notes(step: Admitted | Composed) -> tuple[str, ...]:
+    return step.notes if isinstance(step, Admitted) else ()

@@ -1,0 +1,37 @@
+"""Asks before the start whether the store can be used, so that a wrong address is one sentence and not a log."""
+
+import asyncio
+from typing import Any, Final
+
+from gateway.clock import SystemClock
+from gateway.reasons import ConfigError, Reason
+from gateway.registry.link import Link
+from gateway.registry.store_url import Endpoint
+
+PATIENCE_S: Final = 5.0
+
+
+async def check_store(endpoint: Endpoint) -> None:
+    """Connect as a worker does, and leave.
+
+    :raises ConfigError: config.store_unreachable, config.unreadable
+    """
+    loop = asyncio.get_running_loop()
+    failed: asyncio.Future[str] = loop.create_future()
+
+    def report(event: str, detail: str) -> None:
+        if event == "store.lost" and not failed.done():
+            failed.set_result(detail)
+
+    link = Link(endpoint, SystemClock(), loop, report=report)
+    link.start()
+    ready = link.ready()
+    try:
+        both: list[asyncio.Future[Any]] = [ready, failed]
+        await asyncio.wait(both, timeout=PATIENCE_S, return_when=asyncio.FIRST_COMPLETED)
+        if not ready.done():
+            why = failed.result() if failed.done() else f"the store at {endpoint} does not answer"
+            raise ConfigError(Reason.CONFIG_STORE, why)
+    finally:
+        link.close()
+        failed.cancel()

@@ -1,0 +1,128 @@
+"""The value of every kind of component in the signature base (RFC 9421 §2.1, §2.2, §2.5), and when there is none."""
+
+from types import ModuleType
+
+import pytest
+
+from tests.native.requests import LINE, TYPES, covering
+from tests.outcomes import AUTHORITY, SCHEME, outcome
+
+TARGET = LINE.split(b" ")[1]
+DIGEST = b"sha-256=:RBNvo1WzZ4oRRq0W9+hknpT7T8If536DEMBg9hyq/4o=:"
+
+VALUES = {
+    b'"@method"': b"POST",
+    b'"@target-uri"': b"https://wfm.example.com" + TARGET,
+    b'"@authority"': b"wfm.example.com",
+    b'"@scheme"': b"https",
+    b'"@request-target"': TARGET,
+    b'"@path"': b"/a/%2e%2E/b",
+    b'"@query"': TARGET[TARGET.index(b"?") :],
+    b'"@query-param";name="x"': b"1",
+    b'"@query-param";name="y"': b"a%20b",
+    b'"@query-param";name="caf%C3%A9"': b"%C3%A9%7E*%27%21",
+    b'"@query-param";name="e"': b"",
+    b'"@query-param";name="f"': b"",
+    b'"@query-param";name=""': b"g",
+    b'"@query-param";name="bad"': b"%25zz%EF%BF%BD",
+    b'"host"': b"wfm.example.com",
+    b'"content-digest"': DIGEST,
+    b'"content-digest";sf': DIGEST,
+    b'"content-digest";key="sha-256"': DIGEST[8:],
+    b'"x-a"': b"1, 2",
+    b'"x-a";bs': b":MQ==:, :Mg==:",
+    b'"x-a";sf': b"1, 2",
+    b'"x-dict"': b"a=1,   b;x=2, c=(a   b);q, a=3",
+    b'"x-dict";sf': b"a=3, b;x=2, c=(a b);q",
+    b'"x-dict";key="a"': b"3",
+    b'"x-dict";key="b"': b"?1;x=2",
+    b'"x-dict";key="c"': b"(a b);q",
+    b'"x-dict";key="c";sf': b"(a b);q",
+    b'"x-obs";bs': b":w6Q=:",
+    b'"x-empty"': b"",
+    b'"x-empty";bs': b"::",
+    b'"x-empty";sf': b"",
+    b'"x-item"': b"1.50",
+    b'"x-item";sf': b"1.5",
+    b'"priority";sf': b"u=1, i",
+    b'"signature"': b"a=:AA==:",
+    b'"signature";key="a"': b":AA==:",
+}
+
+
+@pytest.mark.parametrize("identifier", VALUES, ids=bytes.decode)
+def test_values(backend: ModuleType, identifier: bytes) -> None:
+    (candidate,) = backend.select(backend.parse_head(covering(identifier)), TYPES)
+    expected = identifier + b": " + VALUES[identifier] + b'\n"@signature-params": (' + identifier + b")"
+    assert candidate.base(SCHEME, AUTHORITY) == expected
+
+
+REFUSALS = {
+    b'"absent"': "signature.component_missing",
+    b'"absent";bs': "signature.component_missing",
+    b'"absent";key="a"': "signature.component_missing",
+    b'"x-dict";key="d"': "signature.component_missing",
+    b'"x-dict";key="A"': "signature.component_missing",
+    b'"x-empty";key="a"': "signature.component_missing",
+    b'"@query-param";name="z"': "signature.component_missing",
+    b'"@query-param";name="caf"': "signature.component_missing",
+    b'"@query-param";name="caf%c3%a9"': "signature.component_missing",
+    b'"@query-param";name="dup"': "signature.component_value",
+    b'"x-obs"': "signature.component_value",
+    b'"x-obs";sf': "signature.component_value",
+    b'"x-obs";key="a"': "signature.component_value",
+    b'"x-a";key="a"': "signature.component_value",
+    b'"host";key="a"': "signature.component_missing",
+    b'"content-length";sf': "signature.bad_component_parameter",
+    b'"x-unknown";sf': "signature.bad_component_parameter",
+    b'"host";sf': "signature.bad_component_parameter",
+}
+
+
+@pytest.mark.parametrize("identifier", REFUSALS, ids=bytes.decode)
+def test_refusals(backend: ModuleType, identifier: bytes) -> None:
+    (candidate,) = backend.select(backend.parse_head(covering(identifier)), TYPES)
+    assert candidate.reason is None
+    assert outcome(backend, lambda: candidate.base(SCHEME, AUTHORITY)) == ("refused", REFUSALS[identifier])
+
+
+@pytest.mark.parametrize(
+    ("target", "path", "query", "uri"),
+    [
+        (b"/", b"/", b"?", b"https://wfm.example.com/"),
+        (b"/a?", b"/a", b"?", b"https://wfm.example.com/a?"),
+        (b"/a?b?c=/d", b"/a", b"?b?c=/d", b"https://wfm.example.com/a?b?c=/d"),
+        (b"/a;b:c", b"/a;b:c", b"?", b"https://wfm.example.com/a;b:c"),
+        (b"//x/y", b"//x/y", b"?", b"https://wfm.example.com//x/y"),
+        (b"http://WFM.example.com/a?b", b"/a", b"?b", b"https://wfm.example.com/a?b"),
+        (b"https://wfm.example.com", b"/", b"?", b"https://wfm.example.com/"),
+        (b"https://wfm.example.com:443?q", b"/", b"?q", b"https://wfm.example.com/?q"),
+    ],
+)
+def test_targets(backend: ModuleType, target: bytes, path: bytes, query: bytes, uri: bytes) -> None:
+    # R7: the raw target, nothing decoded or normalised; scheme and authority are arguments.
+    raw = covering(b'"@path" "@query" "@target-uri" "@request-target"', line=b"GET " + target + b" HTTP/1.1\r\n")
+    (candidate,) = backend.select(backend.parse_head(raw))
+    lines = candidate.base(SCHEME, AUTHORITY).split(b"\n")
+    assert lines[:-1] == [
+        b'"@path": ' + path,
+        b'"@query": ' + query,
+        b'"@target-uri": ' + uri,
+        b'"@request-target": ' + target,
+    ]
+
+
+def test_scheme_and_authority_are_taken_as_given(backend: ModuleType) -> None:
+    (candidate,) = backend.select(backend.parse_head(covering(b'"@scheme" "@authority" "@target-uri" "host"')))
+    lines = candidate.base(b"http", b"Other.Example:8080").split(b"\n")
+    assert lines[:4] == [
+        b'"@scheme": http',
+        b'"@authority": Other.Example:8080',
+        b'"@target-uri": http://Other.Example:8080' + TARGET,
+        b'"host": wfm.example.com',
+    ]
+
+
+def test_a_line_of_parameters_has_no_line_feed(backend: ModuleType) -> None:
+    (candidate,) = backend.select(backend.parse_head(covering(b'"@method"', b";created=1")))
+    assert candidate.base(SCHEME, AUTHORITY) == b'"@method": POST\n"@signature-params": ("@method");created=1'

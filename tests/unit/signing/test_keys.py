@@ -54,12 +54,12 @@ def test_password_for_a_plain_key(keys: dict[Algorithm, PrivateKey]) -> None:
 @pytest.mark.parametrize(
     ("data", "sentence"),
     [
-        (b"", "k is not a private key in PEM or DER."),
-        (b"hello", "k is not a private key in PEM or DER."),
-        (b"-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n", "k is not a private key in PEM or DER."),
+        (b"", "k is not a private key in PEM or DER"),
+        (b"hello", "k is not a private key in PEM or DER"),
+        (b"-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n", "k is not a private key in PEM or DER"),
         (
             b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n",
-            "k is a certificate; signing needs the private key.",
+            "k is a certificate; signing needs the private key",
         ),
     ],
 )

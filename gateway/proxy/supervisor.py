@@ -11,11 +11,11 @@ from typing import Any, Final
 
 from gateway.config import Config
 from gateway.proxy import sockets, worker
-from gateway.proxy.endpoint import store_target
 from gateway.proxy.probe import check_store
 from gateway.reasons import ConfigError, Reason
 from gateway.registry.embedded import Server as EmbeddedServer
 from gateway.registry.store_url import EmbeddedStore
+from gateway.registry.targets import request_target
 from gateway.signature import selftest
 from gateway.signature.engine import CryptographyEngine
 
@@ -54,7 +54,7 @@ class Supervisor:
         """
         selftest.run(CryptographyEngine())
         config = self._config
-        target = store_target(config.store)
+        target = request_target(config.store)
         count = config.worker_count
         listeners = sockets.listen(config.listen.bind, count)
         embedded: EmbeddedServer | None = None

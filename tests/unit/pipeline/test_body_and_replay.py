@@ -3,6 +3,7 @@
 import base64
 import hashlib
 
+import msgspec
 import pytest
 
 from gateway.model import Admitted, Refusal
@@ -148,7 +149,7 @@ def test_r13_claims_of_two_clients_or_realms_never_meet() -> None:
     pairs = (("a", "bc"), ("ab", "c"), ("a", "b"), ("b", "a"))
     for realm, client_id in pairs:
         device, world = Device(client_id), World(config_with(realm=realm))
-        world.know(device.client())
+        world.know(msgspec.structs.replace(device.client(), realm=realm))
         target = f"/api/v1/clients/{client_id}/deployments/d/status"
         assert world.reason(device.head(target=target, params=';nonce="n"')) is None
         claimed |= world.claimed

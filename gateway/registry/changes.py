@@ -57,6 +57,8 @@ class Changes:
         self._no_epoch: Unavailable | None = None
         self._failing = False
         self._closed = False
+        self.polls = 0
+        """Polls that succeeded."""
         self.notices = 0
         """Changes of single clients that were read."""
         self.restarts = 0
@@ -112,6 +114,7 @@ class Changes:
         trouble = self._follow(replies[0])
         if trouble is None and self._caught_up:
             self.last_good_s = sent_s
+            self.polls += 1
         self._state(trouble or self._no_epoch)
         if self._again or not self._caught_up:
             self.poll()

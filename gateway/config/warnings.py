@@ -26,7 +26,7 @@ def _hops(config: Config) -> Iterator[str]:
     if origin is not None and origin.scheme == "http" and not origin.loopback:
         yield "upstream.url: plain http to another machine; whoever reaches that backend can forge Wfm-* fields (R17)"
     if config.store.plain_remote:
-        yield "unsafe.plain_remote_store: clients and replay claims can be read and forged on the way to the store (R27)"
+        yield "unsafe.plain_remote_store: clients and claims can be read and forged on the way to the store (R27)"
 
 
 def _policy(config: Config) -> Iterator[str]:

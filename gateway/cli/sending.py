@@ -34,7 +34,7 @@ def send(message: bytes, method: str, connect_to: str, authority: str, ca_file: 
     except ValueError:
         host = port = None
     if host is None or parts.scheme not in ("http", "https") or parts.path not in ("", "/"):
-        raise _failed(f"--send {connect_to!r} is not http:// or https:// with a host and nothing behind it.")
+        raise _failed(f"--send {connect_to!r} is not http:// or https:// with a host and nothing behind it")
     trust = _trust(ca_file)
     try:
         with socket.create_connection((host, port or (443 if parts.scheme == "https" else 80)), TIMEOUT_S) as plain:
@@ -44,20 +44,20 @@ def send(message: bytes, method: str, connect_to: str, authority: str, ca_file: 
             with trust.wrap_socket(plain, server_hostname=name) as secured:
                 return _exchange(secured, message, method)
     except ssl.SSLCertVerificationError as error:
-        raise _failed(f"The TLS certificate of {connect_to} is not trusted: {error.verify_message}.") from error
+        raise _failed(f"the TLS certificate of {connect_to} is not trusted: {error.verify_message}") from error
     except TimeoutError as error:
-        raise _failed(f"{connect_to} did not answer within {TIMEOUT_S:.0f} s.") from error
+        raise _failed(f"{connect_to} did not answer within {TIMEOUT_S:.0f} s") from error
     except OSError as error:
-        raise _failed(f"{connect_to} cannot be reached: {error.strerror or error}.") from error
+        raise _failed(f"{connect_to} cannot be reached: {error.strerror or error}") from error
     except http.client.HTTPException as error:
-        raise _failed(f"{connect_to} gave no HTTP answer ({type(error).__name__}).") from error
+        raise _failed(f"{connect_to} gave no HTTP answer ({type(error).__name__})") from error
 
 
 def _trust(ca_file: str | None) -> ssl.SSLContext:
     try:
         return ssl.create_default_context(cafile=ca_file)
     except OSError as error:
-        raise ConfigError(Reason.CONFIG_UNREADABLE, f"{ca_file} cannot be read as certificates to trust.") from error
+        raise ConfigError(Reason.CONFIG_UNREADABLE, f"{ca_file} cannot be read as certificates to trust") from error
 
 
 def _exchange(connection: socket.socket, message: bytes, method: str) -> Answer:

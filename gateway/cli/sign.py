@@ -136,7 +136,7 @@ def _read(path: str) -> bytes:
     try:
         return Path(path).read_bytes()
     except OSError as error:
-        raise ConfigError(Reason.CONFIG_UNREADABLE, f"{path} cannot be read: {error.strerror}.") from error
+        raise ConfigError(Reason.CONFIG_UNREADABLE, f"{path} cannot be read: {error.strerror}") from error
 
 
 def _body(data: str | None) -> bytes:
@@ -152,7 +152,7 @@ def _fields(headers: tuple[str, ...], body: bytes) -> tuple[tuple[str, str], ...
     for header in headers:
         name, colon, value = header.partition(":")
         if not colon:
-            raise _invalid(f"The field {header!r} must have the form 'Name: value'.")
+            raise _invalid(f"the field {header!r} must have the form 'Name: value'")
         fields.append((name, value.strip(" \t")))
     if body and not any(name.lower() == "content-type" for name, _ in fields) and _is_json(body):
         fields.append(("Content-Type", "application/json"))
@@ -170,7 +170,7 @@ def _is_json(body: bytes) -> bool:
 def _components(text: str) -> tuple[str, ...]:
     found = tuple(_COMPONENT.findall(text))
     if _COMPONENT.sub("", text).strip(" ,\t\n"):
-        raise _invalid(f"--components {text!r} is not a list of components.")
+        raise _invalid(f"--components {text!r} is not a list of components")
     return found
 
 
@@ -180,7 +180,7 @@ def _time(text: str, now: int, name: str) -> int | None:
     if text == "none" and name == "created":
         return None
     if not re.fullmatch(r"[+-]?[0-9]{1,15}", text):
-        raise _invalid(f"--{name} {text!r} is neither seconds since 1970 nor +N or -N.")
+        raise _invalid(f"--{name} {text!r} is neither seconds since 1970 nor +N or -N")
     return now + int(text) if text[0] in "+-" else int(text)
 
 
@@ -189,7 +189,7 @@ def _check_certificate(cert_file: str, key_file: str, keyid: str) -> None:
 
     certificate, _ = read_certificate(_read(cert_file), cert_file)
     if spki_sha256(certificate) != keyid:
-        raise _invalid(f"{cert_file} is not the certificate of the key in {key_file}.")
+        raise _invalid(f"{cert_file} is not the certificate of the key in {key_file}")
 
 
 def _show(body: bytes) -> None:

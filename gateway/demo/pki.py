@@ -2,6 +2,7 @@
 
 import datetime
 import os
+import signal
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
@@ -94,8 +95,15 @@ def issue_all(
     quick = [pair for pair in wanted if not pair[1].startswith("rsa")]
     chunks = [[pair] for pair in slow] + [quick[at : at + _CHUNK] for at in range(0, len(quick), _CHUNK)]
     # Spawned, not forked: the caller may have threads.
-    with ProcessPoolExecutor(min(os.cpu_count() or 1, len(chunks)) or 1, mp_context=get_context("spawn")) as pool:
+    with ProcessPoolExecutor(
+        min(os.cpu_count() or 1, len(chunks)) or 1, mp_context=get_context("spawn"), initializer=_leave_ctrl_c
+    ) as pool:
         yield from pool.map(_issue_chunk, [(authority, chunk, now) for chunk in chunks])
+
+
+def _leave_ctrl_c() -> None:
+    """Ctrl-C is the parent's to handle; a worker would print a traceback."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def _issue_chunk(

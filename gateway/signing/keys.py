@@ -37,7 +37,7 @@ def load_private_key(data: bytes, password: bytes | None = None, name: str = "th
     except TypeError as error:
         # How cryptography says: a password for a plain key, or none for an encrypted one.
         wanted = "has no password" if password is not None else "is encrypted: give its password"
-        raise ConfigError(Reason.CONFIG_UNREADABLE, f"{name} {wanted}.") from error
+        raise ConfigError(Reason.CONFIG_UNREADABLE, f"{name} {wanted}") from error
     except (ValueError, UnsupportedAlgorithm) as error:
         if b"-----BEGIN CERTIFICATE-----" in data and b"PRIVATE KEY-----" not in data:
             says = "is a certificate; signing needs the private key"
@@ -45,10 +45,10 @@ def load_private_key(data: bytes, password: bytes | None = None, name: str = "th
             says = "cannot be read as a private key with this password"
         else:
             says = "is not a private key in PEM or DER"
-        raise ConfigError(Reason.CONFIG_UNREADABLE, f"{name} {says}.") from error
+        raise ConfigError(Reason.CONFIG_UNREADABLE, f"{name} {says}") from error
     if not isinstance(key, PrivateKey) or not algorithms_of(key):
         raise ConfigError(
-            Reason.CONFIG_UNREADABLE, f"{name} is not a P-256, P-384, Ed25519 or RSA (2048 to 8192 bits) key."
+            Reason.CONFIG_UNREADABLE, f"{name} is not a P-256, P-384, Ed25519 or RSA (2048 to 8192 bits) key"
         )
     return key
 

@@ -82,15 +82,15 @@ def split_url(url: str) -> tuple[str, str, str]:
     """
     found = _URL.fullmatch(url)
     if found is None:
-        raise _invalid(f"{url!r} is not an http or https URL without a fragment.")
+        raise _invalid(f"{url!r} is not an http or https URL without a fragment")
     scheme, authority, target = found.groups()
     if "@" in authority:
-        raise _invalid("The URL must not carry a user name or password.")
+        raise _invalid("the URL must not carry a user name or password")
     if not target.startswith("/"):
         # RFC 9110 §4.2.3: an empty path is sent as "/".
         target = "/" + target
     if not re.fullmatch(r"[\x21-\x7e]+", authority + target):
-        raise _invalid("The URL must be ASCII without spaces: percent-encode it as the device does.")
+        raise _invalid("the URL must be ASCII without spaces: percent-encode it as the device does")
     return scheme.lower(), authority, target
 
 
@@ -120,20 +120,20 @@ def _algorithm(key: PrivateKey, wanted: Algorithm | None) -> Algorithm:
     if wanted is None:
         return possible[0]
     if wanted not in possible:
-        raise _invalid(f"The key cannot sign {wanted}; it can sign {' or '.join(possible)}.")
+        raise _invalid(f"the key cannot sign {wanted}; it can sign {' or '.join(possible)}")
     return wanted
 
 
 def _fields(request: Request, authority: str, options: SignOptions) -> list[tuple[str, str]]:
     """The fields before the signature's own: Host, the caller's, framing, Content-Digest."""
     if not _TOKEN.fullmatch(request.method):
-        raise _invalid(f"{request.method!r} is not an HTTP method.")
+        raise _invalid(f"{request.method!r} is not an HTTP method")
     fields = [("Host", authority)]
     for name, value in request.fields:
         if not _TOKEN.fullmatch(name) or not _VALUE.fullmatch(value):
-            raise _invalid(f"The field {name!r} has a malformed name or value (visible ASCII, no line ends).")
+            raise _invalid(f"the field {name!r} has a malformed name or value (visible ASCII, no line ends)")
         if name.lower() in _OURS:
-            raise _invalid(f"The field {name} follows from the URL, the body and the signature; it cannot be given.")
+            raise _invalid(f"the field {name} follows from the URL, the body and the signature; it cannot be given")
         fields.append((name, value))
     if request.body or request.method not in ("GET", "HEAD", "DELETE", "OPTIONS"):
         # RFC 9110 §8.6: a method that anticipates content says so even when there is none.
@@ -150,7 +150,7 @@ def content_digest(body: bytes, algorithms: tuple[str, ...] = ("sha-256",)) -> s
     """
     for name in algorithms:
         if name not in DIGESTS:
-            raise _invalid(f"{name!r} is not a digest algorithm; take sha-256 or sha-512.")
+            raise _invalid(f"{name!r} is not a digest algorithm; take sha-256 or sha-512")
     return ", ".join(f"{name}=:{base64.b64encode(DIGESTS[name](body).digest()).decode()}:" for name in algorithms)
 
 
@@ -182,14 +182,14 @@ def _identifier(component: str) -> str:
 def _string(value: str, what: str) -> str:
     """RFC 9651 §4.1.6: a String is printable ASCII; backslash and quote are escaped."""
     if not re.fullmatch(r"[\x20-\x7e]*", value):
-        raise _invalid(f"The {what} {value!r} is not printable ASCII.")
+        raise _invalid(f"the {what} {value!r} is not printable ASCII")
     return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
 def _candidate(head: list[str], signature_input: str, label: str) -> Candidate:
     """Read the request as the gateway will, with a signature that stands in for the one to be made."""
     if not _LABEL.fullmatch(label):
-        raise _invalid(f"The label {label!r} must be lower-case letters, digits and _ - . * and begin with a letter.")
+        raise _invalid(f"the label {label!r} must be lower-case letters, digits and _ - . * and begin with a letter")
     lines = [*head, f"Signature-Input: {signature_input}", f"Signature: {label}=:AA==:", "", ""]
     try:
         (candidate,) = select(parse_head("\r\n".join(lines).encode()))
@@ -202,7 +202,7 @@ def _candidate(head: list[str], signature_input: str, label: str) -> Candidate:
 
 def _refused(reason: str, detail: str) -> ConfigError:
     about = f" ({detail})" if detail else ""
-    return _invalid(f"This request cannot be signed, a gateway would say {reason}{about}.")
+    return _invalid(f"this request cannot be signed, a gateway would say {reason}{about}")
 
 
 def _invalid(sentence: str) -> ConfigError:

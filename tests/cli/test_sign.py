@@ -168,24 +168,24 @@ def test_certificate_must_be_the_keys(run: Callable[..., Result], key: Path, tmp
     its_key.write_bytes(other.key_pem)
     result = run("--cert", str(certificate), "GET", URL)
     assert isinstance(result.exception, ConfigError)
-    assert result.exception.message == f"{certificate} is not the certificate of the key in {key}."
+    assert result.exception.message == f"{certificate} is not the certificate of the key in {key}"
     assert run("--key", str(its_key), "--cert", str(certificate), "GET", URL).exit_code == 0
 
 
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (["--key", "/no/such.key", "GET", URL], "/no/such.key cannot be read: No such file or directory."),
-        (["POST", URL, "--data", "@/no/such"], "/no/such cannot be read: No such file or directory."),
-        (["GET", URL, "-H", "nocolon"], "The field 'nocolon' must have the form 'Name: value'."),
-        (["GET", URL, "--created", "yesterday"], "--created 'yesterday' is neither seconds since 1970 nor +N or -N."),
-        (["GET", URL, "--expires", "none"], "--expires 'none' is neither seconds since 1970 nor +N or -N."),
-        (["GET", URL, "--components", '@method "x'], "--components '@method \"x' is not a list of components."),
-        (["GET", "wfm.example.com"], "'wfm.example.com' is not an http or https URL without a fragment."),
-        (["--alg", "ed25519", "GET", URL], "The key cannot sign ed25519; it can sign ecdsa-p256-sha256."),
-        (["GET", URL, "--send", "127.0.0.1:1"], "--send '127.0.0.1:1' is not http:// or https:// with a host and nothing behind it."),
-        (["GET", URL, "--send", "http://127.0.0.1:1"], "http://127.0.0.1:1 cannot be reached: Connection refused."),
-        (["GET", URL, "--send", "https://x", "--ca", "/no/ca"], "/no/ca cannot be read as certificates to trust."),
+        (["--key", "/no/such.key", "GET", URL], "/no/such.key cannot be read: No such file or directory"),
+        (["POST", URL, "--data", "@/no/such"], "/no/such cannot be read: No such file or directory"),
+        (["GET", URL, "-H", "nocolon"], "the field 'nocolon' must have the form 'Name: value'"),
+        (["GET", URL, "--created", "yesterday"], "--created 'yesterday' is neither seconds since 1970 nor +N or -N"),
+        (["GET", URL, "--expires", "none"], "--expires 'none' is neither seconds since 1970 nor +N or -N"),
+        (["GET", URL, "--components", '@method "x'], "--components '@method \"x' is not a list of components"),
+        (["GET", "wfm.example.com"], "'wfm.example.com' is not an http or https URL without a fragment"),
+        (["--alg", "ed25519", "GET", URL], "the key cannot sign ed25519; it can sign ecdsa-p256-sha256"),
+        (["GET", URL, "--send", "127.0.0.1:1"], "--send '127.0.0.1:1' is not http:// or https:// with a host and nothing behind it"),
+        (["GET", URL, "--send", "http://127.0.0.1:1"], "http://127.0.0.1:1 cannot be reached: Connection refused"),
+        (["GET", URL, "--send", "https://x", "--ca", "/no/ca"], "/no/ca cannot be read as certificates to trust"),
     ],
 )  # fmt: skip
 def test_mistakes(run: Callable[..., Result], arguments: list[str], sentence: str) -> None:
@@ -207,7 +207,7 @@ def test_a_server_that_is_not_http(run: Callable[..., Result]) -> None:
         result = run("GET", URL, "--send", f"http://127.0.0.1:{listening.getsockname()[1]}")
         thread.join()
     assert isinstance(result.exception, ConfigError)
-    assert result.exception.message.endswith("gave no HTTP answer (BadStatusLine).")
+    assert result.exception.message.endswith("gave no HTTP answer (BadStatusLine)")
 
 
 def program(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -222,7 +222,7 @@ def test_no_traceback_from_the_program() -> None:
     assert done.returncode == 2
     assert done.stdout == ""
     assert "Traceback" not in done.stderr
-    assert "/no/such.key cannot be read: No such file or directory." in done.stderr
+    assert "/no/such.key cannot be read: No such file or directory" in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1
 
 

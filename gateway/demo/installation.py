@@ -1,0 +1,114 @@
+"""A whole installation in one folder: demo WFM, gateway with its embedded store, certificates in the registry."""
+
+import contextlib
+import os
+import socket
+import time
+from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
+from typing import Final
+
+import aiohttp
+import msgspec
+
+from gateway.demo.pki import Identity
+from gateway.demo.process import Child
+from gateway.demo.wfm import COUNTS_PATH
+from gateway.reasons import ConfigError, Reason
+from gateway.registry.embedded import attach_or_start
+from gateway.registry.registration import prepare
+from gateway.registry.store import Store
+from gateway.registry.store_url import EmbeddedStore
+
+PUBLIC_URL: Final = "https://wfm.example.com"
+"""What the devices believe to talk to: TLS ends at a load balancer that the demo leaves out."""
+REALM: Final = "default"
+STORE: Final = "store"
+
+_CONFIG: Final = """\
+# Made by `wfm-gateway demo`.
+[listen]
+address = "{address}"
+public_url = "{public_url}"
+{workers}
+[upstream]
+url = "{upstream}"
+
+[store]
+url = "embedded:./{store}"
+"""
+
+
+class Installation(msgspec.Struct, frozen=True):
+    """Where everything is: the folder, the gateway's and the WFM's base URL, and the processes."""
+
+    folder: Path
+    gateway_url: str
+    wfm_url: str
+    gateway: Child
+    wfm: Child
+
+    @property
+    def config_file(self) -> Path:
+        """The gateway's configuration."""
+        return self.folder / "gateway.toml"
+
+    async def reached(self) -> int:
+        """How many requests have reached the WFM."""
+        async with aiohttp.ClientSession() as session, session.get(self.wfm_url + COUNTS_PATH) as response:
+            counts: dict[str, int] = await response.json()
+        return sum(counts.values())
+
+    def register(self, identities: Sequence[Identity]) -> None:
+        """Bind each identity's certificate to the client id that is its name, in bulk, while the gateway runs.
+
+        :raises ConfigError: the store cannot be reached, or does not take one of them
+        """
+        now_s = int(time.time())
+        registrations = (prepare(REALM, one.name, one.certificate_pem, one.name, now_s) for one in identities)
+        with (
+            attach_or_start(EmbeddedStore(self.folder / STORE)) as endpoint,
+            Store.connect(endpoint, "demo") as store,
+        ):
+            for result in store.add_all(registrations):
+                if result.outcome.refused:
+                    raise ConfigError(Reason.CONFIG_STORE, f"{result.client_id}: {result.sentence}")
+
+
+@contextlib.asynccontextmanager
+async def running(folder: Path, workers: int | None) -> AsyncIterator[Installation]:
+    """Start WFM and gateway in `folder`, and stop both in the end.
+
+    :raises ConfigError: one of them does not start
+    """
+    wfm = await Child.start(
+        "the demo WFM",
+        ["-m", "gateway.demo.wfm", "--listen", "127.0.0.1:0"],
+        folder / "wfm.log",
+        lambda line: line.startswith("http://"),
+    )
+    try:
+        wfm_url = wfm.lines()[0]
+        address = f"127.0.0.1:{_free_port()}"
+        lines = f"workers = {workers}\n" if workers else ""
+        config = _CONFIG.format(address=address, public_url=PUBLIC_URL, workers=lines, upstream=wfm_url, store=STORE)
+        config_file = folder / "gateway.toml"
+        config_file.write_text(config)
+        gateway = await Child.start(
+            "the gateway",
+            ["-c", "from gateway.cli.main import main; main()", "serve", "-c", os.fspath(config_file)],
+            folder / "gateway.log",
+            lambda line: line.endswith(": ready"),
+        )
+        try:
+            yield Installation(folder, f"http://{address}", wfm_url, gateway, wfm)
+        finally:
+            await gateway.stop()
+    finally:
+        await wfm.stop()
+
+
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port: int = probe.getsockname()[1]
+        return port

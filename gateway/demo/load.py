@@ -1,0 +1,127 @@
+"""Sends the traffic at a fixed rate, whether answers come or not (open loop), and judges each answer."""
+
+import asyncio
+import json
+import time
+from collections.abc import Callable
+from typing import Any, Final
+
+import aiohttp
+import msgspec
+from multidict import CIMultiDict
+from yarl import URL
+
+from gateway.demo.tally import ACCEPTED, Tally
+from gateway.demo.traffic import Message, Shot, Step, Traffic
+
+CONNECTIONS: Final = 256
+IN_FLIGHT: Final = 4096
+"""More shots than that under way, and the gateway is simply too slow for the rate: the run ends early and says so."""
+TIMEOUT_S: Final = 10.0
+_NOT_OURS: Final = ("Accept", "Accept-Encoding", "Content-Type", "User-Agent")
+
+
+class Sent(msgspec.Struct, frozen=True):
+    """How long requests were sent, and whether the gateway kept up with the rate."""
+
+    seconds: float
+    kept_up: bool
+
+
+class Load:
+    """The load generator. Latency runs from the moment a request was due, so that a stall counts for all it delays."""
+
+    def __init__(self, connect_to: str, traffic: Traffic, tally: Tally, now: Callable[[], float] = time.time) -> None:
+        self._connect_to = connect_to
+        self._traffic = traffic
+        self._tally = tally
+        self._now = now
+        self._under_way: set[asyncio.Task[None]] = set()
+
+    async def run(self, rate_per_s: float, duration_s: float, stop: asyncio.Event) -> Sent:
+        """Send until `duration_s` has passed, `stop` is set or the gateway falls far behind."""
+        loop = asyncio.get_running_loop()
+        async with _session() as session:
+            started = loop.time()
+            try:
+                sent = 0
+                while sent < round(rate_per_s * duration_s):
+                    # Signed before it is due: the device's own work is not the gateway's latency.
+                    shot = self._traffic.next(int(self._now()))
+                    due = started + sent / rate_per_s
+                    sent += len(shot.steps)
+                    if await _is_set_before(stop, due - loop.time()):
+                        break
+                    self._tally.lagged(loop.time() - due)
+                    if len(self._under_way) >= IN_FLIGHT:
+                        return Sent(loop.time() - started, kept_up=False)
+                    task = loop.create_task(self._fire(session, shot, due))
+                    self._under_way.add(task)
+                    task.add_done_callback(self._under_way.discard)
+                return Sent(loop.time() - started, kept_up=True)
+            finally:
+                if self._under_way:
+                    await asyncio.wait(self._under_way)
+
+    async def _fire(self, session: aiohttp.ClientSession, shot: Shot, due: float) -> None:
+        loop = asyncio.get_running_loop()
+        for step in shot.steps:
+            got = await self._send(session, step)
+            self._tally.add(shot.kind, shot.algorithm, step.expected, got, loop.time() - due)
+            due = loop.time()
+
+    async def _send(self, session: aiohttp.ClientSession, step: Step) -> str:
+        message = step.message
+        try:
+            async with session.request(
+                message.method,
+                # The target goes out byte for byte.
+                URL(self._connect_to + message.target, encoded=True),
+                headers=_fields(message),
+                data=message.body or None,
+                allow_redirects=False,
+            ) as response:
+                body = await response.read()
+        except (aiohttp.ClientError, TimeoutError) as error:
+            return f"no answer ({type(error).__name__})"
+        if step.heard is not None and response.status < 400:
+            step.heard(response.status, response.headers.get("ETag"), body)
+        return verdict(response.status, response.content_type, body)
+
+
+def verdict(status: int, content_type: str, body: bytes) -> str:
+    """What an answer means: accepted if the WFM gave it and was content, the gateway's reason, or the bare status."""
+    if status < 400:
+        return ACCEPTED
+    if content_type == "application/problem+json":
+        problem: Any = json.loads(body)
+        if isinstance(problem, dict) and "reason" in problem:
+            return str(problem["reason"])
+    return f"status {status}"
+
+
+def _fields(message: Message) -> CIMultiDict[str]:
+    return CIMultiDict(field for field in message.fields if field[0].lower() != "content-length")
+
+
+def _session() -> aiohttp.ClientSession:
+    return aiohttp.ClientSession(
+        connector=aiohttp.TCPConnector(limit=CONNECTIONS),
+        cookie_jar=aiohttp.DummyCookieJar(),
+        auto_decompress=False,
+        skip_auto_headers=_NOT_OURS,
+        timeout=aiohttp.ClientTimeout(total=TIMEOUT_S),
+    )
+
+
+async def _is_set_before(stop: asyncio.Event, delay_s: float) -> bool:
+    """Wait `delay_s`, or until `stop` is set; true if it is."""
+    if delay_s > 0:
+        try:
+            async with asyncio.timeout(delay_s):
+                await stop.wait()
+        except TimeoutError:
+            return False
+    elif not stop.is_set():
+        await asyncio.sleep(0)  # behind schedule: let answers in, too
+    return stop.is_set()

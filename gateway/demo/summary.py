@@ -1,0 +1,69 @@
+"""What a run came to: one value for the JSON object, the text and the exit status."""
+
+from typing import Any
+
+import msgspec
+
+from gateway.demo.tally import Tally
+
+
+class Summary(msgspec.Struct, frozen=True, kw_only=True):
+    """The result. `sent_s` is how long requests were sent; `backend_requests` is what the WFM counted itself; `trouble`
+    says what ended the run early, if anything."""
+
+    devices: int
+    asked_rate_per_s: float
+    sent_s: float
+    interrupted: bool
+    backend_requests: int
+    tally: Tally
+    trouble: str = ""
+
+    @property
+    def leaked(self) -> int:
+        """Requests that reached the WFM although their answer was not the WFM's (R16). Requests without an answer may
+        have reached it."""
+        unanswered = sum(n for (_, _, got), n in self.tally.verdicts.items() if got.startswith("no answer"))
+        return max(0, self.backend_requests - self.tally.accepted - unanswered)
+
+    @property
+    def good(self) -> bool:
+        """Every verdict was the expected one, nothing leaked, nothing broke."""
+        return not (self.tally.mismatches or self.leaked or self.trouble)
+
+    def document(self) -> dict[str, Any]:
+        """The JSON object."""
+        tally = self.tally
+        return {
+            "ok": self.good,
+            "trouble": self.trouble,
+            "interrupted": self.interrupted,
+            "devices": self.devices,
+            "seconds": round(self.sent_s, 3),
+            "requests": tally.all.count,
+            "requests_per_s": round(tally.all.count / self.sent_s, 1) if self.sent_s else 0.0,
+            "asked_requests_per_s": self.asked_rate_per_s,
+            "accepted": tally.accepted,
+            "refused": tally.all.count - tally.accepted,
+            "mismatches": tally.mismatches,
+            "backend_requests": self.backend_requests,
+            "leaked_to_backend": self.leaked,
+            "latency_ms": {
+                "p50": round(tally.all.quantile_ms(0.5), 2),
+                "p99": round(tally.all.quantile_ms(0.99), 2),
+                "max": round(1000 * tally.all.longest_s, 2),
+            },
+            "load_generator_lag_ms": round(1000 * tally.worst_lag_s, 2),
+            "verdicts": [
+                {"request": kind, "expected": expected, "got": got, "count": count}
+                for (kind, expected, got), count in sorted(tally.verdicts.items())
+            ],
+            "algorithms": {
+                name: {
+                    "requests": latencies.count,
+                    "p50_ms": round(latencies.quantile_ms(0.5), 2),
+                    "p99_ms": round(latencies.quantile_ms(0.99), 2),
+                }
+                for name, latencies in sorted(tally.by_algorithm.items())
+            },
+        }

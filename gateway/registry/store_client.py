@@ -20,7 +20,8 @@ def connect(endpoint: Endpoint) -> "redis.Redis":
 
     :raises ConfigError: config.store_unreachable
     """
-    client = redis.Redis(**_options(endpoint))
+    with translated(endpoint):
+        client = redis.Redis(**_options(endpoint))
     try:
         with translated(endpoint):
             client.ping()
@@ -93,6 +94,8 @@ def translated(endpoint: Endpoint) -> Iterator[None]:
         raise trouble(endpoint, f"does not answer within {TIMEOUT_S:.0f} s") from error
     except redis.exceptions.ConnectionError as error:
         raise trouble(endpoint, f"cannot be reached: {_said(error)}") from error
+    except redis.exceptions.InvalidResponse as error:
+        raise trouble(endpoint, "does not speak the Redis protocol") from error
     except redis.exceptions.ReadOnlyError as error:
         raise trouble(endpoint, "is a replica that cannot be written to: name the primary") from error
     except redis.exceptions.NoPermissionError as error:

@@ -1,0 +1,1 @@
+"""The commands of `wfm-gateway`, one file each."""

@@ -234,9 +234,7 @@ class Connection(RequestHandler):
 
     async def finish_response(self, request: Any, resp: Any, start_time: float | None) -> tuple[Any, bool]:
         """The handler has written the answer itself, so that no field is invented."""
-        if self._draining and not self._messages and not self._grace:
-            resp = CLOSE
-        return resp, False
+        return CLOSE if self.closing else resp, False
 
     def handle_error(
         self, request: Any, status: int = 500, exc: BaseException | None = None, message: str | None = None
@@ -299,9 +297,9 @@ class Connection(RequestHandler):
     # Shutting down
 
     @property
-    def draining(self) -> bool:
-        """The gateway shuts down: answers say that the connection closes."""
-        return self._draining
+    def closing(self) -> bool:
+        """The gateway shuts down and this is the last answer on the connection: it should say so."""
+        return self._draining and not self._messages and not self._grace
 
     @property
     def busy(self) -> bool:

@@ -199,7 +199,7 @@ class Exchange:
     async def _deliver(self, request: Request, head: Head, step: Admitted | Composed) -> Refusal | None:
         connection, delivery = request.incoming.connection, request.delivery
         # A body that nobody read is still on its way: this connection cannot carry another request.
-        request.keep_alive = request.keep_alive and request.incoming.payload.is_eof() and not connection.draining
+        request.keep_alive = request.keep_alive and request.incoming.payload.is_eof()
         try:
             if isinstance(step, Admitted):
                 status, request.keep_alive = await forward(
@@ -232,7 +232,7 @@ class Exchange:
             return CLOSE  # the answer broke off and the connection is cut
         unread = not request.incoming.payload.is_eof()
         broken = request.head is None or request.incoming.payload.exception() is not None
-        keep_alive = request.keep_alive and not unread and not broken and not connection.draining
+        keep_alive = request.keep_alive and not unread and not broken and not connection.closing
         head_only = request.head is not None and request.head.method == b"HEAD"
         connection.write(
             self._responder.render(

@@ -66,6 +66,7 @@ class Relay:
                 lines.append(b"Transfer-Encoding: chunked")
             else:
                 keep_alive = False
+        keep_alive = keep_alive and not client.closing
         if not keep_alive:
             lines.append(b"Connection: close")
         head = b"\r\n".join(lines) + b"\r\n\r\n"

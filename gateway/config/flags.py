@@ -16,6 +16,9 @@ FLAGS: Final = {
     "listen.workers": "--workers",
     "upstream.url": "--upstream",
     "store.url": "--store",
+    "policy.profile": "--profile",
+    "policy.base_path": "--base-path",
+    "route": "--profile",
 }
 """Keys of the file, and the flags that set them."""
 
@@ -27,6 +30,8 @@ def from_flags(
     store: str | None = None,
     workers: int | None = None,
     trusted_proxies: Sequence[str] = (),
+    profile: str | None = None,
+    base_path: str | None = None,
     base: Path | None = None,
 ) -> Config:
     """The configuration that flags describe; relative paths resolve against `base`, the current directory by default.
@@ -40,6 +45,8 @@ def from_flags(
         "listen.workers": workers,
         "upstream.url": upstream,
         "store.url": store,
+        "policy.profile": profile,
+        "policy.base_path": base_path,
     }
     document: dict[str, Any] = {}
     for key, value in given.items():
@@ -51,5 +58,6 @@ def from_flags(
     except Mistake as mistake:
         sentence = mistake.sentence
         for key, flag in FLAGS.items():
-            sentence = sentence.replace(key, flag)
+            if "." in key:
+                sentence = sentence.replace(key, flag)
         raise ConfigError(mistake.reason, f"{FLAGS.get(mistake.key, mistake.key)}: {sentence}") from None

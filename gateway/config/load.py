@@ -101,12 +101,14 @@ def check_across(config: Config) -> None:
         sentence = "missing, and listen.trusted_proxies is empty, so nothing says which authority devices sign"
         raise Mistake("listen.public_url", sentence, Reason.CONFIG_AUTHORITY)  # R7
     if config.listen.trusts_everyone and not config.unsafe.trust_everyone:
-        sentence = "trusts every address; this needs [unsafe] trust_everyone = true"
+        sentence = "trusts every address; this needs [unsafe] trust_everyone = true in a configuration file"
         raise Mistake("listen.trusted_proxies", sentence, Reason.CONFIG_UNSAFE)  # R6
     if config.listen.trusts_unix and not config.listen.bind.path:
         raise Mistake("listen.trusted_proxies", '"unix" only means something with a unix listen.address')
     if config.store.plain_remote and not config.unsafe.plain_remote_store:
-        sentence = "goes to another machine without TLS; use rediss://, or set [unsafe] plain_remote_store = true"
+        sentence = (
+            "goes to another machine without TLS; use rediss://, or set [unsafe] plain_remote_store = true in a file"
+        )
         raise Mistake("store.url", sentence, Reason.CONFIG_UNSAFE)  # R27
     body_limit, total = config.policy.body_limit_bytes, config.limits.spool_total_bytes
     if config.limits.spool_bytes < body_limit and total < body_limit:
@@ -120,7 +122,9 @@ def _check_routes(config: Config) -> None:
             raise Mistake("route", f'[[route]] is for profile "generic" only, this is "{config.policy.profile}"')
         return
     if not config.routes:
-        raise Mistake("route", 'profile "generic" has no routes of its own; add at least one [[route]]')
+        raise Mistake(
+            "route", 'profile "generic" has no routes of its own; a configuration file must have at least one [[route]]'
+        )
     for index, entry in enumerate(config.routes):
         route.settle(entry, f"route[{index}]", config.policy.keyid == "client-id")
     route.check_unique(config.routes)

@@ -21,8 +21,8 @@ def wrong(key: str, seen: Any, wanted: str) -> Mistake:
     return Mistake(key, f"got {shown(seen)}, wanted {wanted}")
 
 
-def shown(value: Any) -> str:
-    """A value as TOML would spell it, cut to 80 characters."""
+def shown(value: Any, limit: int | None = 80) -> str:
+    """A value as TOML would spell it, cut to `limit` characters."""
     if isinstance(value, dict):
         return "a table"
     if isinstance(value, list | tuple):
@@ -33,4 +33,4 @@ def shown(value: Any) -> str:
         text = json.dumps(value, ensure_ascii=False)
     else:
         text = str(value)
-    return text if len(text) <= 80 else text[:77] + "..."
+    return text if limit is None or len(text) <= limit else text[: limit - 3] + "..."

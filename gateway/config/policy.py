@@ -17,11 +17,11 @@ DERIVED: Final = frozenset({"@method", "@target-uri", "@authority", "@scheme", "
 FIELD_NAME: Final = re.compile(r"[a-z0-9!#$%&'*+.^_`|~-]+", re.ASCII)
 """RFC 9110 §5.6.2 token, lower case as RFC 9421 §2.1 wants it."""
 
-_REALM: Final = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
+_REALM: Final = re.compile(r"[A-Za-z0-9._~=-]{1,128}", re.ASCII)
 _SEGMENT: Final = re.compile(r"[A-Za-z0-9._~!$&'()*+,=:@-]+", re.ASCII)
 _ALGORITHMS: Final = "a list of " + ", ".join(f'"{item}"' for item in Algorithm)
 _RSA: Final = "a list of " + ", ".join(f'"{item}"' for item in RSA)
-_REALM_WANTED: Final = "1 to 64 characters of A-Z a-z 0-9 . _ -"
+_REALM_WANTED: Final = "1 to 128 characters of A-Z a-z 0-9 . _ ~ = -"
 _BASE_PATH: Final = '"" or a plain path such as "/v1alpha2/margo", without a slash at the end'
 _COMPONENTS: Final = "a list of derived components of RFC 9421 section 2.2 and lower-case field names"
 _STRUCTURED: Final = 'a table of lower-case field names, each "item", "list" or "dictionary"'

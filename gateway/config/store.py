@@ -1,8 +1,9 @@
 """Section `[store]`: where the registry and the replay window live; the default is our own embedded server (R27)."""
 
+import re
 from pathlib import Path
 from typing import Annotated, Final
-from urllib.parse import parse_qs, quote, unquote, urlsplit
+from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
 from msgspec import Meta, Struct, structs
 
@@ -11,6 +12,7 @@ from gateway.config.files import readable, resolved
 from gateway.config.mistake import Mistake, wrong
 
 _URL: Final = '"embedded:DIR", "unix:///path", "redis://host:port" or "rediss://host:port"'
+_SIZE: Final = re.compile(r"[0-9]{1,12}(?:[kmg]b?|b)?", re.ASCII | re.IGNORECASE)
 _FILE: Final = "the name of a file"
 
 FileName = Annotated[str, Meta(min_length=1, description=_FILE)]
@@ -69,24 +71,37 @@ def settle(store: Store, base: Path) -> Store:
 
 def _settle_url(key: str, url: str, base: Path) -> str:
     if url.startswith("embedded:"):
-        directory, _, query = url.removeprefix("embedded:").partition("?")
-        if not directory or "\0" in directory:
-            raise wrong(key, url, _URL)
-        options = parse_qs(query, keep_blank_values=True)
-        server = options.pop("server", None)
-        if options or (server is not None and (len(server) != 1 or not server[0])):
-            raise wrong(key, url, '"embedded:DIR" or "embedded:DIR?server=PATH"')
-        settled = "embedded:" + resolved(directory, base)
-        return settled if server is None else f"{settled}?server={quote(resolved(server[0], base))}"
-    parts = urlsplit(url)
-    if parts.scheme == "unix" and parts.path.startswith("/") and not parts.hostname:
-        return url
-    authority = parts.netloc.rpartition("@")[2]
-    if parts.scheme not in ("redis", "rediss") or split_authority(authority) is None:
-        raise Mistake(key, f"got {without_password(url)}, wanted {_URL}")
-    if parts.path.strip("/") and not parts.path.strip("/").isdecimal():
-        raise Mistake(key, f"got {without_password(url)}, wanted a database number after the slash, or nothing")
+        return _settle_embedded(key, url, base)
+    try:
+        parts = urlsplit(url)
+        authority, database = parts.netloc.rpartition("@")[2], parts.path.strip("/")
+        if parts.scheme == "unix":
+            good = parts.path.startswith("/") and not authority
+        else:
+            good = parts.scheme in ("redis", "rediss") and split_authority(authority) is not None
+            good = good and (not database or (database.isascii() and database.isdigit()))
+        good = good and not parts.query and not parts.fragment
+    except ValueError:  # urlsplit, about brackets
+        good = False
+    if not good:
+        raise wrong(key, without_password(url), _URL)
     return url
+
+
+def _settle_embedded(key: str, url: str, base: Path) -> str:
+    directory, _, query = url.removeprefix("embedded:").removeprefix("//").partition("?")
+    if not directory or "\0" in url:
+        raise wrong(key, url, _URL)
+    settled = "embedded:" + quote(resolved(unquote(directory), base))
+    options = []
+    for option, value in parse_qsl(query, keep_blank_values=True):
+        if option == "server" and value:
+            options.append(f"server={quote(resolved(value, base))}")
+        elif option == "maxmemory" and _SIZE.fullmatch(value):
+            options.append(f"maxmemory={value}")
+        else:
+            raise wrong(key, url, '"embedded:DIR", with ?server=PATH or ?maxmemory=SIZE (such as 512mb) if need be')
+    return "?".join(filter(None, (settled, "&".join(options))))
 
 
 def _plain_remote(url: str) -> bool:
@@ -95,7 +110,7 @@ def _plain_remote(url: str) -> bool:
 
 
 def without_password(url: str) -> str:
-    """A store URL as it may be shown: the password, if there is one, as three stars."""
+    """A store URL as it may be shown: three stars for the password, if there is one."""
     scheme, colon, rest = url.partition("://")
     user_info, at, host = rest.rpartition("@")
     if not at or ":" not in user_info:

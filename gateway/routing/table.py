@@ -47,7 +47,7 @@ class RouteTable:
 def _enter(ends: Ends, method: bytes, raw: list[bytes], offences: int) -> Match | Refusal:
     leaf = ends.by_method.get(method, ends.any)
     if leaf is None:
-        if offences:
+        if offences & ~ends.allowed:
             return Refusal(Reason.REQUEST_PATH, "an escaped delimiter or an empty segment")
         return Refusal(Reason.REQUEST_METHOD, allow=ends.allow)
     if offences & ~leaf.allowed:

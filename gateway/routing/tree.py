@@ -24,17 +24,20 @@ class Leaf(msgspec.Struct, frozen=True, gc=False):
 
 
 class Ends:
-    """The methods of one path: `by_method` those that are named, `any` for all others; `allow` is for a 405."""
+    """The methods of one path: `by_method` those that are named, `any` for all others; `allow` is for a 405, `allowed`
+    the offences that some method lets through."""
 
-    __slots__ = ("allow", "any", "by_method")
+    __slots__ = ("allow", "allowed", "any", "by_method")
 
     def __init__(self) -> None:
         self.by_method: dict[bytes, Leaf] = {}
         self.any: Leaf | None = None
         self.allow: tuple[str, ...] = ()
+        self.allowed = 0
 
     def add(self, leaf: Leaf, methods: tuple[str, ...]) -> None:
         """Register a leaf under its methods; HEAD comes with GET (RFC 9110 §9.3.2) unless it has a route of its own."""
+        self.allowed |= leaf.allowed
         if not methods:
             self.any = leaf
             return

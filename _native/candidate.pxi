@@ -74,6 +74,10 @@ cdef bint is_content_digest(Span name) noexcept nogil:
     return True
 
 
+# None of these classes can be part of a cycle, so the collector need not know them.
+@cython.final
+@cython.no_gc
+@cython.freelist(64)
 cdef class Message:
     # What the candidates of one request share: the head, what sf may assume, and values that are costly to make.
     cdef Head head
@@ -83,6 +87,9 @@ cdef class Message:
     cdef dict strict_values
 
 
+@cython.final
+@cython.no_gc
+@cython.freelist(64)
 cdef class Candidate:
     cdef Message message
     cdef bytes owner                # keeps alive what the spans point into
@@ -155,12 +162,13 @@ cdef class Candidate:
         # What kind of component the name means.
         cdef Py_ssize_t i
         cdef int kind
-        cdef bint upper = False, token = component.name.length > 0
+        cdef uint8_t any_class = 0, every_class = 255
+        cdef bint upper, token
         for i in range(component.name.length):
-            if CLASS[component.name.at[i]] & C_UALPHA:
-                upper = True
-            if not CLASS[component.name.at[i]] & C_TCHAR:
-                token = False
+            any_class |= CLASS[component.name.at[i]]
+            every_class &= CLASS[component.name.at[i]]
+        upper = any_class & C_UALPHA
+        token = component.name.length > 0 and every_class & C_TCHAR
         component.digest = is_content_digest(component.name)
         if upper and not (component.digest and capital_content_digest):
             self.refuse("signature.component_case", shown(component.name))

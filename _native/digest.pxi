@@ -1,5 +1,8 @@
 # Content-Digest (RFC 9530 §2): the two algorithms that are neither deprecated nor unknown.
 
+@cython.final
+@cython.no_gc
+@cython.freelist(64)
 cdef class Digest:
     cdef readonly bytes sha256, sha512
 

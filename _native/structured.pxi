@@ -33,6 +33,7 @@ cdef enum:
     C_KEY = 16       # lcalpha / DIGIT / "_" / "-" / "." / "*"
     C_BASE64 = 32
     C_TOKEN = 64     # tchar / ":" / "/"
+    C_PLAIN = 128    # may stand in a string as it is: printable, neither quote nor backslash
 
 cdef uint8_t CLASS[256]
 cdef uint8_t BASE64_VALUE[256]
@@ -58,6 +59,9 @@ cdef void _fill_classes() noexcept:
         CLASS[c] |= C_KEY
     for c in b"+/":
         CLASS[c] |= C_BASE64
+    for c in range(32, 127):
+        if c != 34 and c != 92:
+            CLASS[c] |= C_PLAIN
     for c in range(64):
         BASE64_VALUE[alphabet[c]] = c
 
@@ -144,17 +148,16 @@ cdef bint scan_string(Cursor* cursor, Bare* bare) noexcept nogil:
     bare.canonical = True
     bare.text.at = at
     while at < cursor.end:
-        if at[0] == 34:
+        if CLASS[at[0]] & C_PLAIN:
+            at += 1
+        elif at[0] == 34:
             bare.text.length = at - bare.text.at
             cursor.at = at + 1
             return True
-        if at[0] == 92:
-            at += 1
-            if at >= cursor.end or (at[0] != 34 and at[0] != 92):
-                return False
-        elif at[0] < 32 or at[0] > 126:
+        elif at[0] == 92 and cursor.end - at > 1 and (at[1] == 34 or at[1] == 92):
+            at += 2
+        else:
             return False
-        at += 1
     return False
 
 

@@ -119,16 +119,17 @@ async def _measure(settings: Settings, site: Installation, crew: Crew, screen: S
         finally:
             watching.cancel()
             await asyncio.wait([watching])
+    reached = await site.reached()
     trouble = "" if sent.kept_up else "the gateway does not keep up with this rate; try a lower --rate"
-    for child in (site.gateway, site.wfm):
-        if not child.alive:
+    for child, answers in ((site.gateway, True), (site.wfm, reached is not None)):
+        if not (child.alive and answers):
             trouble = child.trouble("ended by itself").message
     return Summary(
         devices=len(devices),
         asked_rate_per_s=settings.rate_per_s,
         sent_s=sent.seconds,
         interrupted=stop.is_set() and not trouble,
-        backend_requests=await site.reached() if site.wfm.alive else 0,
+        backend_requests=reached,
         tally=tally,
         trouble=trouble,
     )

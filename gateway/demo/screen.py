@@ -91,7 +91,10 @@ class Screen:
         for name, latencies in sorted(tally.by_algorithm.items()):
             quantiles = [f"{latencies.quantile_ms(share):.1f}" for share in (0.5, 0.99)]
             algorithms.add_row(name, str(latencies.count), *quantiles)
-        return Group(Text(headline(tally, elapsed_s), style="bold"), verdicts, algorithms)
+        # In a file or pipe nothing is wrapped: there is no width to fit into.
+        wrapped = self._console.is_terminal
+        line = Text(headline(tally, elapsed_s), "bold", no_wrap=not wrapped, overflow="fold" if wrapped else "ignore")
+        return Group(line, verdicts, algorithms)
 
 
 class Counting:
@@ -139,7 +142,9 @@ def _words(summary: Summary) -> Iterator[str]:
         yield f"The run ended early: {summary.trouble}"
     if summary.leaked:
         yield f"{summary.leaked} refused requests reached the WFM: this must never happen."
-    else:
+    elif summary.missing:
+        yield f"{summary.missing} accepted requests never reached the WFM."
+    elif summary.backend_requests is not None:
         yield f"The WFM saw {summary.backend_requests} requests, none of them a refused one."
     if summary.tally.mismatches:
         yield f"{summary.tally.mismatches} verdicts were not the expected ones."

@@ -8,14 +8,14 @@ from gateway.demo.tally import Tally
 
 
 class Summary(msgspec.Struct, frozen=True, kw_only=True):
-    """The result. `sent_s` is how long requests were sent; `backend_requests` is what the WFM counted itself; `trouble`
-    says what ended the run early, if anything."""
+    """The result. `sent_s` is how long requests were sent; `backend_requests` is what the WFM counted itself, None
+    if it does not tell any more; `trouble` says what ended the run early, if anything."""
 
     devices: int
     asked_rate_per_s: float
     sent_s: float
     interrupted: bool
-    backend_requests: int
+    backend_requests: int | None
     tally: Tally
     trouble: str = ""
 
@@ -23,13 +23,20 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
     def leaked(self) -> int:
         """Requests that reached the WFM although their answer was not the WFM's (R16). Requests without an answer may
         have reached it."""
+        if self.backend_requests is None:
+            return 0
         unanswered = sum(n for (_, _, got), n in self.tally.verdicts.items() if got.startswith("no answer"))
         return max(0, self.backend_requests - self.tally.accepted - unanswered)
 
     @property
+    def missing(self) -> int:
+        """Requests that were accepted by somebody who is not the WFM."""
+        return 0 if self.backend_requests is None else max(0, self.tally.accepted - self.backend_requests)
+
+    @property
     def good(self) -> bool:
-        """Every verdict was the expected one, nothing leaked, nothing broke."""
-        return not (self.tally.mismatches or self.leaked or self.trouble)
+        """Every verdict was the expected one, nothing leaked or got lost, nothing broke."""
+        return not (self.tally.mismatches or self.leaked or self.missing or self.trouble)
 
     def document(self) -> dict[str, Any]:
         """The JSON object."""
@@ -48,6 +55,7 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
             "mismatches": tally.mismatches,
             "backend_requests": self.backend_requests,
             "leaked_to_backend": self.leaked,
+            "missing_at_backend": self.missing,
             "latency_ms": {
                 "p50": round(tally.all.quantile_ms(0.5), 2),
                 "p99": round(tally.all.quantile_ms(0.99), 2),

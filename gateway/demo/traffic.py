@@ -10,6 +10,7 @@ import msgspec
 from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 
 from gateway.demo.device import Device
+from gateway.demo.wfm import MARK
 from gateway.model import Algorithm
 from gateway.reasons import Reason
 from gateway.signing import PrivateKey, SignedRequest
@@ -122,7 +123,7 @@ class Traffic:
 
 
 def _message(signed: SignedRequest) -> Message:
-    return Message(signed.method, signed.target, signed.fields, signed.body)
+    return Message(signed.method, signed.target, (*signed.fields, MARK), signed.body)
 
 
 def _somewhere() -> str:
@@ -182,4 +183,4 @@ def _as_der(value: str) -> str:
 def _open(origin: str) -> Message:
     """The one request that needs no signature."""
     _, authority, target = split_url(f"{origin}/api/v1/onboarding/certificate")
-    return Message("GET", target, (("Host", authority),))
+    return Message("GET", target, (("Host", authority), MARK))

@@ -21,6 +21,10 @@ from gateway.demo.fleet import BUNDLE_TYPE, MANIFEST_TYPE, Conflict, Document, F
 IMMUTABLE: Final = "public, max-age=31536000, immutable"
 COUNTS_PATH: Final = "/demo/counts"
 """Not a WFM route: how often each route was reached, so that a test can prove what never arrived."""
+MARK: Final = ("Demo-Run", "?1")
+"""A field of every request that the demo sends, so that those which somebody sends by hand are not counted with them."""
+MARKED: Final = "marked"
+"""Under which name such requests are counted."""
 
 Handler = Callable[[web.Request], Awaitable[web.Response]]
 
@@ -60,6 +64,8 @@ class Wfm:
     def _counted(self, name: str, handler: Handler) -> Handler:
         async def counting(request: web.Request) -> web.Response:
             self.counts[name] += 1
+            if request.headers.get(MARK[0]) == MARK[1]:
+                self.counts[MARKED] += 1
             return await handler(request)
 
         return counting

@@ -24,7 +24,7 @@ def curl(signed: SignedRequest, connect: str | None = None) -> str:
     base = connect.rstrip("/") if connect else f"{signed.scheme}://{signed.authority}"
     # --path-as-is and --globoff: curl must neither tidy up dot segments nor read brackets.
     method = "--head" if signed.method == "HEAD" else f"--request {shlex.quote(signed.method)}"
-    lines = [f"curl --http1.1 --path-as-is --globoff --include {method}"]
+    lines = [f"curl --silent --show-error --http1.1 --path-as-is --globoff --include {method}"]
     for name, value in signed.fields:
         if name.lower() == "content-length" and signed.body:
             continue  # curl counts for itself

@@ -51,7 +51,7 @@ cdef class WireReader:
     cdef Py_ssize_t at
     cdef OctetBuffer out
 
-    def __cinit__(self, int head_limit_bytes=32768, int field_limit=100):
+    def __init__(self, int head_limit_bytes=32768, int field_limit=100):
         if head_limit_bytes < 1 or field_limit < 1:
             raise ValueError("limits must be positive")
         self.head_limit = head_limit_bytes

@@ -3,7 +3,7 @@
 import base64
 import textwrap
 from collections.abc import Sequence
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 import click
 from cryptography import x509
@@ -14,6 +14,7 @@ from gateway.registry.records import Record, StoredCertificate
 from gateway.registry.store import Damaged
 
 Entry: TypeAlias = Record | Damaged
+_TITLES: Final = ("ID", "STATUS", "KEY", "VALID UNTIL", "KEYID")
 
 
 def client_id(entry: Entry) -> str:
@@ -49,21 +50,12 @@ def detail(entry: Entry) -> dict[str, Any]:
 
 
 def print_table(entries: Sequence[Entry], now_s: float) -> None:
-    """One row for each client."""
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for title in ("ID", "STATUS", "KEY", "VALID UNTIL", "KEYID"):
-        table.add_column(title, overflow="fold", no_wrap=title != "ID")
-    for entry in entries:
-        table.add_row(*(Text(shown(cell)) for cell in _row(entry, now_s)))
-    # Wide enough for any id where nobody looks at it on a screen.
-    console = Console(markup=False, highlight=False)
-    if not console.is_terminal:
-        console = Console(markup=False, highlight=False, width=240)
-    console.print(table)
+    """One row for each client, in columns. Written by hand, since `rich` takes a minute for a table of 100,000 rows."""
+    rows = [_TITLES, *(tuple(shown(cell) for cell in _row(entry, now_s)) for entry in entries)]
+    widths = [max(len(row[column]) for row in rows) for column in range(len(_TITLES) - 1)]
+    for row in rows:
+        cells = (cell.ljust(width) for cell, width in zip(row, [*widths, 0], strict=True))
+        click.echo("  ".join(cells).rstrip())
 
 
 def print_detail(entry: Entry, now_s: float) -> None:
@@ -105,7 +97,7 @@ def validity_note(certificate: StoredCertificate, now_s: float) -> str:
     return ""
 
 
-def _row(entry: Entry, now_s: float) -> tuple[str, str, str, str, str]:
+def _row(entry: Entry, now_s: float) -> tuple[str, ...]:
     if isinstance(entry, Damaged):
         return entry.client_id, "damaged", "", "", ""
     return (

@@ -219,7 +219,7 @@ def _tombstones(record: Record, owners: Mapping[str, str]) -> dict[str, str]:
     return {
         certificate.spki_sha256: _TOMBSTONE + record.id
         for certificate in record.certs
-        if owners.get(certificate.spki_sha256, record.id) == record.id
+        if owners.get(certificate.spki_sha256, "") in ("", record.id)
     }
 
 

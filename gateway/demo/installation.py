@@ -56,7 +56,7 @@ class Installation(msgspec.Struct, frozen=True):
         return self.folder / "gateway.toml"
 
     async def reached(self) -> int | None:
-        """How many of the demo's own requests have reached the WFM, as it counted them; None if it does not tell."""
+        """How many of the demo's signed requests have reached the WFM, as it counted them; None if it does not tell."""
         try:
             async with aiohttp.ClientSession() as session, session.get(self.wfm_url + COUNTS_PATH) as response:
                 counts: dict[str, int] = await response.json()

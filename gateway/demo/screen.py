@@ -143,9 +143,9 @@ def _words(summary: Summary) -> Iterator[str]:
     if summary.leaked:
         yield f"{summary.leaked} refused requests reached the WFM: this must never happen."
     elif summary.missing:
-        yield f"{summary.missing} accepted requests never reached the WFM."
+        yield f"{summary.missing} accepted signed requests never reached the WFM."
     elif summary.backend_requests is not None:
-        yield f"The WFM saw {summary.backend_requests} requests, none of them a refused one."
+        yield f"The WFM saw {summary.backend_requests} signed requests, none of them a refused one."
     if summary.tally.mismatches:
         yield f"{summary.tally.mismatches} verdicts were not the expected ones."
     elif summary.tally.all.count:

@@ -8,8 +8,8 @@ from gateway.demo.tally import Tally
 
 
 class Summary(msgspec.Struct, frozen=True, kw_only=True):
-    """The result. `sent_s` is how long requests were sent; `backend_requests` is what the WFM counted itself, None
-    if it does not tell any more; `trouble` says what ended the run early, if anything."""
+    """The result. `sent_s` is how long requests were sent; `backend_requests` are the signed ones that the WFM counted,
+    None if it does not tell any more; `trouble` says what ended the run early, if anything."""
 
     devices: int
     asked_rate_per_s: float
@@ -26,12 +26,12 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
         if self.backend_requests is None:
             return 0
         unanswered = sum(n for (_, _, got), n in self.tally.verdicts.items() if got.startswith("no answer"))
-        return max(0, self.backend_requests - self.tally.accepted - unanswered)
+        return max(0, self.backend_requests - self.tally.signed_accepted - unanswered)
 
     @property
     def missing(self) -> int:
         """Requests that were accepted by somebody who is not the WFM."""
-        return 0 if self.backend_requests is None else max(0, self.tally.accepted - self.backend_requests)
+        return 0 if self.backend_requests is None else max(0, self.tally.signed_accepted - self.backend_requests)
 
     @property
     def good(self) -> bool:

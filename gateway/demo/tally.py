@@ -43,6 +43,8 @@ class Tally:
         self.by_algorithm: dict[str, Latencies] = {}
         self.all = Latencies()
         self.worst_lag_s = 0.0
+        self.signed_accepted = 0
+        """Answers of the WFM to requests with a signature."""
 
     def add(self, kind: str, algorithm: str, expected: Reason | None, got: str, duration_s: float) -> None:
         """Count one answer; `algorithm` is "" for a request without a signature."""
@@ -50,6 +52,7 @@ class Tally:
         self.all.add(duration_s)
         if algorithm:
             self.by_algorithm.setdefault(algorithm, Latencies()).add(duration_s)
+            self.signed_accepted += got == ACCEPTED
 
     def lagged(self, lag_s: float) -> None:
         """A request left later than it was due, because the load generator itself was busy."""

@@ -183,4 +183,4 @@ def _as_der(value: str) -> str:
 def _open(origin: str) -> Message:
     """The one request that needs no signature."""
     _, authority, target = split_url(f"{origin}/api/v1/onboarding/certificate")
-    return Message("GET", target, (("Host", authority), MARK))
+    return Message("GET", target, (("Host", authority),))

@@ -22,7 +22,7 @@ IMMUTABLE: Final = "public, max-age=31536000, immutable"
 COUNTS_PATH: Final = "/demo/counts"
 """Not a WFM route: how often each route was reached, so that a test can prove what never arrived."""
 MARK: Final = ("Demo-Run", "?1")
-"""A field of every request that the demo sends, so that those which somebody sends by hand are not counted with them."""
+"""A field of every signed request of the demo, so that what somebody sends by hand is not counted with them."""
 MARKED: Final = "marked"
 """Under which name such requests are counted."""
 

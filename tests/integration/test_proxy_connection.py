@@ -6,7 +6,7 @@ import threading
 import pytest
 
 from tests.integration.backend import OK, Peer, RecordingBackend, Seen, answer
-from tests.integration.client import Broken, RawClient
+from tests.integration.client import RawClient
 from tests.integration.conftest import MakeGateway
 from tests.integration.harness import Device, Gateway
 
@@ -179,10 +179,8 @@ def test_refusal_does_not_read_without_end(gateway: Gateway, device: Device) -> 
     with RawClient(gateway.address) as client:
         client.send(head)
         assert client.answer().status == 401
-        with pytest.raises((BrokenPipeError, ConnectionResetError, Broken)):
-            for _ in range(100):
-                client.send(b"y" * 100_000)
-            client.rest()
+        with pytest.raises((BrokenPipeError, ConnectionResetError)):
+            client.send(b"y" * 10_000_000)
 
 
 def test_refused_request_whose_body_has_arrived_keeps_the_connection(client: RawClient, device: Device) -> None:
@@ -200,7 +198,7 @@ def test_connection_close_is_kept(client: RawClient, device: Device) -> None:
 
 
 def test_client_that_reads_slowly_gets_everything(client: RawClient, device: Device, backend: RecordingBackend) -> None:
-    body = bytes(range(256)) * 80_000
+    body = bytes(range(256)) * 20_000
     backend.script = answer(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
     client.send(device.request())
     backend.wait(lambda: backend.requests)

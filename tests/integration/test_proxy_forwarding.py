@@ -43,7 +43,10 @@ def test_target_is_forwarded_octet_for_octet(
 ) -> None:
     got = client.ask(device.request("GET", "deployments/d/sha256:abc" + query))
     assert got.status == 200
-    assert backend.requests[0].request_line == f"GET /api/v1/clients/dev1/deployments/d/sha256:abc{query} HTTP/1.1".encode()
+    assert (
+        backend.requests[0].request_line
+        == f"GET /api/v1/clients/dev1/deployments/d/sha256:abc{query} HTTP/1.1".encode()
+    )
 
 
 def test_bodies_leave_with_a_length_also_when_they_came_in_chunks(
@@ -101,7 +104,7 @@ def test_answers_come_back_as_they_were_sent(client: RawClient, device: Device, 
         b"HTTP/1.1 299 Strange But True\r\nset-cookie: a=1\r\nX-UTF8: gr\xc3\xbc\xc3\x9fe\r\nX-Latin: gr\xfc\xdfe\r\n"
         b"Set-Cookie: b=2\r\nServer: theirs\r\nDate: Tue, 01 Jan 2030 00:00:00 GMT\r\nConnection: x-hop, content-length\r\n"
         b"X-Hop: 1\r\nKeep-Alive: timeout=5\r\nProxy-Connection: keep-alive\r\nWfm-Client-Id: forged\r\n"
-        b"ETag: \"x\"\r\nContent-Length: 3\r\n\r\nabc"
+        b'ETag: "x"\r\nContent-Length: 3\r\n\r\nabc'
     )
     got = client.ask(device.request())
     assert got.status_line == b"HTTP/1.1 299 Strange But True"
@@ -129,7 +132,11 @@ def test_only_a_date_is_added_to_an_answer(client: RawClient, device: Device, ba
     [
         ("HEAD", b"HTTP/1.1 200 OK\r\nContent-Length: 5000\r\nDate: x\r\n\r\n", [b"Content-Length: 5000", b"Date: x"]),
         ("HEAD", b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nDate: x\r\n\r\n", [b"Date: x"]),
-        ("GET", b"HTTP/1.1 304 Not Modified\r\nContent-Length: 7\r\nDate: x\r\n\r\n", [b"Content-Length: 7", b"Date: x"]),
+        (
+            "GET",
+            b"HTTP/1.1 304 Not Modified\r\nContent-Length: 7\r\nDate: x\r\n\r\n",
+            [b"Content-Length: 7", b"Date: x"],
+        ),
         ("GET", b"HTTP/1.1 204 No Content\r\nDate: x\r\n\r\n", [b"Date: x"]),
         ("GET", b"HTTP/1.1 204 No Content\r\nContent-Length: 0\r\nDate: x\r\n\r\n", [b"Date: x"]),
         ("GET", b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nDate: x\r\n\r\n", [b"Content-Length: 0", b"Date: x"]),
@@ -150,7 +157,9 @@ def test_answers_without_a_body_keep_the_connection_in_step(
 def test_answer_in_chunks_and_answer_up_to_the_end(
     client: RawClient, device: Device, backend: RecordingBackend
 ) -> None:
-    backend.script = answer(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2;x=y\r\nde\r\n0\r\nT: 1\r\n\r\n")
+    backend.script = answer(
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2;x=y\r\nde\r\n0\r\nT: 1\r\n\r\n"
+    )
     got = client.ask(device.request())
     assert (got.body, got.values(b"transfer-encoding")) == (b"abcde", [b"chunked"])
 

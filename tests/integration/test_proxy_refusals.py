@@ -3,8 +3,6 @@
 import json
 import time
 
-import pytest
-
 from tests.integration.backend import RecordingBackend
 from tests.integration.client import RawClient
 from tests.integration.conftest import MakeGateway

@@ -17,6 +17,8 @@ cdef enum:
 # What a length may be at most; far from where a sum of two overflows.
 cdef uint64_t LENGTH_LIMIT = <uint64_t>1 << 62
 
+cdef object HEAD_KEY = object()  # only this module has it
+
 
 cdef struct Field:
     uint32_t name       # offset into raw and lower
@@ -48,8 +50,10 @@ cdef class Head:
     cdef readonly int minor
     cdef readonly long long content_length
 
-    def __init__(self):
-        raise TypeError("heads are made by parse_head")
+    def __cinit__(self, key=None):
+        # Not in __init__: Head.__new__ alone would leave it out, and every pointer here may be followed.
+        if key is not HEAD_KEY:
+            raise TypeError("heads are made by parse_head")
 
     def __dealloc__(self):
         free(self.lower)

@@ -6,7 +6,7 @@ def parse_head(bytes raw not None, int field_limit=100):
 
 
 cdef Head read_head(bytes raw, int field_limit):
-    cdef Head head = Head.__new__(Head)
+    cdef Head head = Head.__new__(Head, HEAD_KEY)
     head.load(raw)
     if read_lines(head, read_request_line(head), field_limit) != PyBytes_GET_SIZE(raw):
         raise Refused("request.bad_framing", "octets behind the empty line of the head")

@@ -290,7 +290,7 @@ cdef class WireReader:
         cdef Head trailers
         if raw is None:
             return 0
-        trailers = Head.__new__(Head)
+        trailers = Head.__new__(Head, HEAD_KEY)
         trailers.load(raw)
         read_lines(trailers, 0, self.field_limit)
         if trailers.reserved_line >= 0:

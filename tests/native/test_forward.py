@@ -167,9 +167,9 @@ def test_r5_many_options_are_refused_and_cost_little() -> None:
         assert caught.value.reason == "request.too_many_fields"
     # Options, lines and covered names at their limits: three orders of magnitude above what it takes.
     worst = parse_head(head_of(b"Connection: " + b",".join([b"aa"] * 100), *[b"ab: x"] * 97))
-    start = time.perf_counter()
+    start = time.thread_time()
     assert len(forward_fields(worst, None, None)) == 97
-    assert time.perf_counter() - start < 0.1
+    assert time.thread_time() - start < 0.1
 
 
 def test_wrong_arguments_are_type_errors() -> None:

@@ -1,8 +1,11 @@
 """parse_head: what one head says, and what makes it refused (R4, R5, R14). Runs over native code and reference alike."""
 
+import copy
 from types import ModuleType
 
 import pytest
+
+from gateway import _native as native
 
 REQUEST = (
     b"POST /api/v1/clients/dev1/status?x=%20&y HTTP/1.1\r\n"
@@ -368,3 +371,10 @@ def test_r14_other_names_are_free(backend: ModuleType, name: bytes) -> None:
 )
 def test_the_first_offence_counts(backend: ModuleType, raw: bytes, reason: str) -> None:
     assert reason_of(backend, raw) == reason
+
+
+def test_heads_are_made_by_parse_head_only() -> None:
+    kind = type(native.parse_head(REQUEST))
+    for make in (kind, lambda: kind.__new__(kind), lambda: copy.copy(native.parse_head(REQUEST))):
+        with pytest.raises(TypeError):
+            make()

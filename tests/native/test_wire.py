@@ -253,19 +253,19 @@ def test_r5_one_megabyte_of_head_is_cut_off_at_the_limit(filling: bytes) -> None
 
 
 def test_r5_time_is_linear_in_pieces() -> None:
-    # A reader that looks at the whole head again for each piece needs 25 times as long for five times as much.
+    # A reader that looks at the whole head again for each piece needs 400 times as long for 20 times as much.
     def seconds(size: int) -> float:
         data = each(b"GET / HTTP/1.1\r\nX: " + b"a" * size)
         best = 9.0
         for _ in range(5):
             reader = WireReader(1 << 20)
-            start = time.perf_counter()
+            start = time.thread_time()
             for octet in data:
                 reader.feed(octet)
-            best = min(best, time.perf_counter() - start)
+            best = min(best, time.thread_time() - start)
         return best
 
-    assert seconds(100_000) < 12 * seconds(20_000)
+    assert seconds(200_000) < 80 * seconds(10_000)
 
 
 def peak_bytes() -> int:

@@ -1,0 +1,1 @@
+"""Requests signed by libraries that are not ours, through a running gateway."""

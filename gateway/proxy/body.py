@@ -7,7 +7,7 @@ import os
 import tempfile
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import msgspec
 from aiohttp.streams import StreamReader
@@ -21,6 +21,9 @@ PIECE_BYTES: Final = 256 * 1024
 
 THREADS: Final = 4
 """Threads that write, read and hash spool files, so that a slow disk does not stop the event loop."""
+
+
+Result = TypeVar("Result")
 
 
 class Body:
@@ -99,15 +102,19 @@ class Spool:
     async def run(self, function: Callable[..., Any], *args: Any) -> Any:
         """Run a blocking call in one of the spool's threads, to its end even if the caller is cancelled: a descriptor
         must not be closed while a thread writes to it."""
-        future = asyncio.get_running_loop().run_in_executor(self._threads, function, *args)
+        return await _to_its_end(asyncio.get_running_loop().run_in_executor(self._threads, function, *args))
+
+    async def open(self) -> int:
+        """A descriptor of a file without a name: it is gone with its last descriptor, whatever happens to us."""
+        future = asyncio.get_running_loop().run_in_executor(self._threads, self._open)
         try:
-            return await asyncio.shield(future)
+            return await _to_its_end(future)
         except asyncio.CancelledError:
-            await asyncio.wait([future])
+            if future.exception() is None:
+                os.close(future.result())
             raise
 
-    def open(self) -> int:
-        """A descriptor of a file without a name: it is gone with its last descriptor, whatever happens to us."""
+    def _open(self) -> int:
         os.makedirs(self.directory, mode=0o700, exist_ok=True)
         unnamed = getattr(os, "O_TMPFILE", 0)
         if unnamed:
@@ -201,7 +208,7 @@ async def _read_spooled(
     descriptor = -1
     length = waiting = sum(map(len, held))
     try:
-        descriptor = await spool.run(spool.open)
+        descriptor = await spool.open()
         while True:
             piece = await _next(payload, stall_s) if waiting < PIECE_BYTES else b""
             if piece:
@@ -229,6 +236,14 @@ async def _read_spooled(
         raise
     spool.release(reserved - length)
     return Body(b"", length, spool, descriptor), hashes.digests()
+
+
+async def _to_its_end(future: "asyncio.Future[Result]") -> Result:
+    try:
+        return await asyncio.shield(future)
+    except asyncio.CancelledError:
+        await asyncio.wait([future])
+        raise
 
 
 def too_large(limit_bytes: int) -> Refused:

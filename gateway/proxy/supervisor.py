@@ -10,8 +10,9 @@ from contextlib import suppress
 from typing import Any, Final
 
 from gateway.config import Config
-from gateway.proxy import sockets, worker
+from gateway.proxy import sockets
 from gateway.proxy.probe import check_store
+from gateway.proxy.settings import READY, Settings, pack
 from gateway.reasons import ConfigError, Reason
 from gateway.registry.embedded import Server as EmbeddedServer
 from gateway.registry.store_url import EmbeddedStore
@@ -71,7 +72,7 @@ class Supervisor:
                 endpoint = target
             await check_store(endpoint)
             ready: list[asyncio.Future[None]] = [loop.create_future() for _ in range(count)]
-            settings = worker.pack(config, endpoint, count)
+            settings = pack(Settings(config, endpoint, count))
             keepers = [
                 loop.create_task(self._keep(index, listeners[index].fileno(), settings, ready[index]))
                 for index in range(count)
@@ -207,7 +208,7 @@ class Supervisor:
             data = os.read(read_fd, 1)
             os.close(read_fd)
             if not told.done():
-                told.set_result(data == worker.READY)
+                told.set_result(data == READY)
 
         loop.add_reader(read_fd, heard)
         assert process.stdin is not None

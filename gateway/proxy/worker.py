@@ -13,74 +13,27 @@ import sys
 from contextlib import suppress
 from typing import Final
 
-import msgspec
 import uvloop
 
 from gateway.clock import SystemClock
-from gateway.config import Config
 from gateway.observe.log import Log
 from gateway.proxy.runtime import Runtime
+from gateway.proxy.settings import READY, Settings, unpack
 from gateway.reasons import ConfigError
-from gateway.registry.store_url import Endpoint
 
 STORE_PATIENCE_S: Final = 2.0
 BACKLOG: Final = 1024
 IDLE_CHECK_S: Final = 0.02
 """How often a drain looks whether everything is done."""
 
-READY: Final = b"+"
 
-
-class Settings(msgspec.Struct, frozen=True):
-    """What the supervisor tells a worker."""
-
-    config: Config
-    store: "StoreEndpoint"
-    workers: int
-
-
-class StoreEndpoint(msgspec.Struct, frozen=True, kw_only=True):
-    """A store endpoint as it travels in JSON."""
-
-    path: str
-    host: str
-    port: int
-    tls: bool
-    db: int
-    user: str
-    password: str
-    ca: str | None
-    client_cert: str | None
-    client_key: str | None
-    embedded: bool
-
-
-def pack(config: Config, store: Endpoint, workers: int) -> bytes:
-    """The settings of a worker as one line of JSON."""
-    fields = {
-        name: str(value) if isinstance(value, os.PathLike) else value
-        for name, value in msgspec.structs.asdict(store).items()
-    }
-    return msgspec.json.encode({"config": config, "store": fields, "workers": workers}) + b"\n"
-
-
-def unpack(line: bytes) -> tuple[Config, Endpoint, int]:
-    """The opposite of `pack`."""
-    from pathlib import Path
-
-    settings = msgspec.json.decode(line, type=Settings)
-    fields = msgspec.structs.asdict(settings.store)
-    for name in ("ca", "client_cert", "client_key"):
-        fields[name] = None if fields[name] is None else Path(fields[name])
-    return settings.config, Endpoint(**fields), settings.workers
-
-
-async def serve(config: Config, store: Endpoint, workers: int, listener: socket.socket, ready_fd: int) -> None:
+async def serve(settings: Settings, listener: socket.socket, ready_fd: int) -> None:
     """Serve until told to stop, then drain."""
     loop = asyncio.get_running_loop()
     stop = asyncio.Event()
+    config = settings.config
     log = Log(level=config.log.level)
-    runtime = Runtime(config, store, log, SystemClock(), workers)
+    runtime = Runtime(config, settings.store, log, SystemClock(), settings.workers)
     loop.add_signal_handler(signal.SIGTERM, stop.set)
     # Ctrl-C reaches the whole process group; the supervisor decides what it means.
     loop.add_signal_handler(signal.SIGINT, lambda: None)
@@ -118,10 +71,10 @@ async def drain(runtime: Runtime, listener: socket.socket, drain_s: float) -> No
 def main() -> None:
     """Entry point of the process."""
     listen_fd, ready_fd = int(sys.argv[1]), int(sys.argv[2])
-    config, store, workers = unpack(sys.stdin.buffer.readline())
+    settings = unpack(sys.stdin.buffer.readline())
     try:
         with socket.socket(fileno=listen_fd) as listener:
-            uvloop.run(serve(config, store, workers, listener, ready_fd))
+            uvloop.run(serve(settings, listener, ready_fd))
     except ConfigError as error:
         sys.stderr.write(f"wfm-gateway: {error.message}\n")
         raise SystemExit(2) from None

@@ -1,0 +1,36 @@
+"""What the supervisor tells a worker, as one line of JSON, and the one octet that the worker says."""
+
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+
+from gateway.config import Config
+from gateway.registry.store_url import Endpoint
+
+READY: Final = b"+"
+
+
+class Settings(msgspec.Struct, frozen=True):
+    """`store` is the request path's endpoint; `workers` is how many share the spool's room."""
+
+    config: Config
+    store: Endpoint
+    workers: int
+
+
+def pack(settings: Settings) -> bytes:
+    """One line of JSON."""
+    return msgspec.json.encode(settings, enc_hook=str) + b"\n"
+
+
+def unpack(line: bytes) -> Settings:
+    """The opposite of `pack`."""
+    return msgspec.json.decode(line, type=Settings, dec_hook=_path)
+
+
+def _path(kind: type[Any], value: Any) -> Any:
+    """JSON has no paths."""
+    if kind is not Path:
+        raise NotImplementedError(kind)
+    return Path(value)

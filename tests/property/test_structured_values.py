@@ -7,7 +7,7 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.reference.structured import KEY, LOWER, TOKEN, UPPER, serialise, serialise_bare
+from tests.reference.serialise import KEY, LOWER, TOKEN, UPPER, serialise, serialise_bare
 
 VISIBLE = st.text([chr(c) for c in range(0x20, 0x7F)], max_size=8)
 KEYS = st.builds(str.__add__, st.sampled_from(LOWER + "*"), st.text(KEY, max_size=4))

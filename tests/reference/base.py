@@ -8,13 +8,8 @@ from typing import Any, Final
 
 from tests.reference.message import Head
 from tests.reference.refused import Refused
-from tests.reference.structured import (
-    parse_structured,
-    serialise_bare,
-    serialise_item,
-    serialise_member,
-    serialise_structured,
-)
+from tests.reference.serialise import serialise_bare, serialise_item, serialise_member
+from tests.reference.structured import parse_structured, serialise_structured
 
 NO_TYPES: Final[Mapping[bytes, str]] = MappingProxyType({})
 

@@ -8,7 +8,8 @@ from typing import Any
 from tests.reference import base
 from tests.reference.message import Head
 from tests.reference.refused import Refused
-from tests.reference.structured import Malformed, has_duplicate, parse_verbatim, serialise_member, serialise_parameters
+from tests.reference.serialise import serialise_member, serialise_parameters
+from tests.reference.structured import Malformed, has_duplicate, parse_verbatim
 
 MAX_LABELS = 8
 MAX_COMPONENTS = 32
@@ -44,33 +45,37 @@ class Candidate:
     parameters: list[tuple[str, Any]]
     reason: str | None
 
-    def _parameter(self, name: str) -> Any:
+    def _integer(self, name: str) -> int | None:
         value = dict(self.parameters).get(name)
-        return value[1] if isinstance(value, tuple) else value
+        return value if isinstance(value, int) else None
+
+    def _string(self, name: str) -> str | None:
+        value = dict(self.parameters).get(name)
+        return str(value[1]) if isinstance(value, tuple) else None
 
     @property
     def created(self) -> int | None:
-        return self._parameter("created")
+        return self._integer("created")
 
     @property
     def expires(self) -> int | None:
-        return self._parameter("expires")
+        return self._integer("expires")
 
     @property
     def nonce(self) -> str | None:
-        return self._parameter("nonce")
+        return self._string("nonce")
 
     @property
     def alg(self) -> str | None:
-        return self._parameter("alg")
+        return self._string("alg")
 
     @property
     def keyid(self) -> str | None:
-        return self._parameter("keyid")
+        return self._string("keyid")
 
     @property
     def tag(self) -> str | None:
-        return self._parameter("tag")
+        return self._string("tag")
 
     @property
     def components(self) -> str:
@@ -126,6 +131,7 @@ def select(
 
 
 def _dictionary(lines: list[bytes], reason: str, is_wanted: Any) -> list[tuple[str, Any]]:
+    members: list[tuple[str, Any]]
     try:
         members = parse_verbatim("dictionary", b", ".join(lines))
     except Malformed as error:
@@ -180,9 +186,11 @@ def _component_offences(identifiers: list[Any], capital_content_digest: bool) ->
 
 
 def _component_parameter_offences(parameters: list[tuple[str, Any]]) -> Iterator[str]:
-    for index, (key, _) in enumerate(parameters):
-        if has_duplicate(parameters[: index + 1]):
+    seen = set()
+    for key, _ in parameters:
+        if key in seen:
             yield "signature.duplicate_parameter"
+        seen.add(key)
         if key == "req":  # RFC 9421 §2.4: only a response can be bound to a request.
             yield "signature.request_component"
         if key == "tr":  # Trailers are dropped here (R4), so none can be covered (R9).
@@ -204,8 +212,10 @@ def _fits(name: str, parameters: list[tuple[str, Any]]) -> bool:
 
 
 def _parameter_offences(parameters: list[tuple[str, Any]]) -> Iterator[str]:
-    for index, (key, value) in enumerate(parameters):
-        if has_duplicate(parameters[: index + 1]):
+    seen = set()
+    for key, value in parameters:
+        if key in seen:
             yield "signature.duplicate_parameter"
+        seen.add(key)
         if key in SIGNATURE_PARAMETERS and not _is_a(value, SIGNATURE_PARAMETERS[key]):
             yield "signature.bad_parameter"

@@ -33,7 +33,8 @@ def as_text(message: Any) -> str:
     if "Host" not in dict(fields):
         fields.insert(0, ("Host", "www.example.com"))
     start = f"{message.get('method', 'GET')} {message.get('request_target', '/')} HTTP/1.1\n"
-    return start + "".join(f"{name}: {value}\n" for name, value in fields) + "\n" + message.get("body", "")
+    lines = "".join(f"{name}: {value}\n" for name, value in fields)
+    return f"{start}{lines}\n{message.get('body', '')}"
 
 
 def test_exclusions_are_what_is_documented() -> None:

@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from tests.reference.structured import Unserialisable, serialise
+from tests.reference.serialise import Unserialisable, serialise
 from tests.vectors.shared import FOLDER, load, needs
 
 pytestmark = needs("structured-field-tests")

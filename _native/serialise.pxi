@@ -76,6 +76,14 @@ cdef tuple _member_object(Cursor* cursor):
             raise _Malformed()
 
 
+cdef tuple _dictionary_member_object(Cursor* cursor):
+    # What follows a key: a value, or the parameters of a member that is true (RFC 9651 §4.2.2).
+    if cursor.at < cursor.end and cursor.at[0] == 61:
+        cursor.at += 1
+        return _member_object(cursor)
+    return (True, _parameter_objects(cursor))
+
+
 cdef list _list_object(Cursor* cursor):
     cdef list members = []
     cdef int more = 1 if cursor.at < cursor.end else 0
@@ -94,12 +102,7 @@ cdef dict _dictionary_object(Cursor* cursor):
     while more > 0:
         if not scan_key(cursor, &key):
             raise _Malformed()
-        if cursor.at < cursor.end and cursor.at[0] == 61:
-            cursor.at += 1
-            member = _member_object(cursor)
-        else:
-            member = (True, _parameter_objects(cursor))
-        members[span_bytes(key).decode("ascii")] = member
+        members[span_bytes(key).decode("ascii")] = _dictionary_member_object(cursor)
         more = next_member(cursor)
     if more < 0:
         raise _Malformed()

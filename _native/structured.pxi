@@ -374,6 +374,27 @@ cdef bint skip_parameters(Cursor* cursor) noexcept nogil:
             return found == 0
 
 
+cdef bint skip_item(Cursor* cursor) noexcept nogil:
+    cdef Bare bare
+    return scan_bare(cursor, &bare) and skip_parameters(cursor)
+
+
+cdef bint skip_member(Cursor* cursor) noexcept nogil:
+    # An item or an inner list (RFC 9651 §4.2.1.1, §4.2.1.2), with its parameters.
+    if cursor.at >= cursor.end or cursor.at[0] != 40:
+        return skip_item(cursor)
+    cursor.at += 1
+    while True:
+        skip_spaces(cursor)
+        if cursor.at < cursor.end and cursor.at[0] == 41:
+            cursor.at += 1
+            return skip_parameters(cursor)
+        if not skip_item(cursor):
+            return False
+        if cursor.at >= cursor.end or (cursor.at[0] != 32 and cursor.at[0] != 41):
+            return False
+
+
 cdef int next_member(Cursor* cursor) noexcept nogil:
     # Between two members of a list or dictionary (RFC 9651 §4.2.1, §4.2.2). 1: one follows, 0: the end, -1: malformed.
     skip_ows(cursor)

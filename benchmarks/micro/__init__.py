@@ -1,0 +1,1 @@
+"""Benchmarks of one function at a time, inside of one process."""

@@ -4,8 +4,11 @@ from types import ModuleType
 
 import pytest
 
+import tests.reference as reference
+from gateway import _native as native
 from tests.native.requests import LINE, TYPES, covering
-from tests.outcomes import AUTHORITY, SCHEME, outcome
+from tests.outcomes import AUTHORITY, SCHEME, of_select, outcome
+from tests.reference.base import REGISTERED_TYPES
 
 TARGET = LINE.split(b" ")[1]
 DIGEST = b"sha-256=:RBNvo1WzZ4oRRq0W9+hknpT7T8If536DEMBg9hyq/4o=:"
@@ -126,3 +129,30 @@ def test_scheme_and_authority_are_taken_as_given(backend: ModuleType) -> None:
 def test_a_line_of_parameters_has_no_line_feed(backend: ModuleType) -> None:
     (candidate,) = backend.select(backend.parse_head(covering(b'"@method"', b";created=1")))
     assert candidate.base(SCHEME, AUTHORITY) == b'"@method": POST\n"@signature-params": ("@method");created=1'
+
+
+TEXTS = {"item": b"a;x=1.0", "list": b"a,   (b  c)", "dictionary": b"a=1,   b"}
+
+
+@pytest.mark.parametrize("name", REGISTERED_TYPES, ids=bytes.decode)
+def test_registered_types(name: bytes) -> None:
+    # The table of types that `sf` can use stands once on each side, and they agree.
+    for text in TEXTS.values():
+        fields = b"Host: x\r\n" + name + b": " + text + b"\r\n"
+        raw = covering(b'"' + name + b'";sf', fields=fields)
+        if name not in (b"signature", b"signature-input"):
+            assert of_select(native, raw) == of_select(reference, raw)
+    (candidate,) = native.select(native.parse_head(covering(b'"' + name + b'";sf')))
+    assert outcome(native, lambda: candidate.base(SCHEME, AUTHORITY)) != (
+        "refused",
+        "signature.bad_component_parameter",
+    )
+
+
+def test_configured_types_come_before_registered_ones(backend: ModuleType) -> None:
+    raw = covering(b'"priority";sf', fields=b"Host: x\r\nPriority: a,   b\r\n")
+    for types, value in (({b"priority": "list"}, b"a, b"), ({}, b"a, b"), ({b"other": "item"}, b"a, b")):
+        (candidate,) = backend.select(backend.parse_head(raw), types)
+        assert candidate.base(SCHEME, AUTHORITY).startswith(b'"priority";sf: ' + value + b"\n")
+    (candidate,) = backend.select(backend.parse_head(raw), {b"priority": "item"})
+    assert outcome(backend, lambda: candidate.base(SCHEME, AUTHORITY)) == ("refused", "signature.component_value")

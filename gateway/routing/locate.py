@@ -31,8 +31,8 @@ class Locator:
             return self._from(head.host, b"", b"", address)
         proto = _single(head, b"x-forwarded-proto").lower()
         host = _single(head, b"x-forwarded-host")
-        if host and host != self._source:
-            _check_authority(host)
+        if host:
+            self._check_authority(host)
         lines = head.values(b"forwarded")
         client, counted = self._walk_list(head, address)
         if lines:
@@ -85,22 +85,25 @@ class Locator:
                 proto = value.lower()
         for index, value in hosts:
             if index >= first_trusted:
-                if value != self._source:
-                    _check_authority(value)
+                self._check_authority(value)
                 scheme = self._scheme or proto
                 if host and normal_authority(host, scheme) != normal_authority(value, scheme):
                     raise Refused(Reason.REQUEST_PROXY_FIELDS, "Forwarded and X-Forwarded-Host disagree")
                 host = host or value
         return proto, host, client if client is not None else walked
 
+    def _check_authority(self, value: bytes) -> None:
+        if value and value == self._source:
+            return  # the usual case
+        if split_authority(value.decode("latin-1")) is None:
+            raise Refused(Reason.REQUEST_PROXY_FIELDS, "a forwarded host is not a host with an optional port")
+
 
 def normal_authority(authority: bytes, scheme: bytes) -> bytes:
-    """Lower case, without the scheme's default port and without an empty one (RFC 3986 §6.2.2.1, §6.2.3)."""
+    """Lower case, without the scheme's default port (RFC 3986 §6.2.2.1, §6.2.3)."""
     authority = authority.lower()
     host, colon, port = authority.rpartition(b":")
-    if colon and (not port or port == _DEFAULT.get(scheme)):
-        return host
-    return authority
+    return host if colon and port == _DEFAULT.get(scheme) else authority
 
 
 _DEFAULT = {scheme.encode(): str(port).encode() for scheme, port in DEFAULT_PORTS.items()}
@@ -118,8 +121,3 @@ def _single(head: Head, name: bytes) -> bytes:
     if len(values) > 1 or b"," in value or not value:
         raise Refused(Reason.REQUEST_PROXY_FIELDS, f"{name.decode()} has more than one value, or an empty one")
     return value
-
-
-def _check_authority(value: bytes) -> None:
-    if split_authority(value.decode("latin-1")) is None:
-        raise Refused(Reason.REQUEST_PROXY_FIELDS, "a forwarded host is not a host with an optional port")

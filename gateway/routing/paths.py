@@ -52,9 +52,9 @@ def check(path: bytes) -> Segments:
         that are not UTF-8
     """
     segments = path.split(b"/")
-    first = segments.pop(0)
+    first = segments.pop(0)  # empty, as every path begins with a slash
     # R1: nearly every path is plain. The rest (which may be harmless too) is looked at closely.
-    if first or path.translate(None, _PLAIN) or b"" in segments or (_DOT in path and b"/." in path):
+    if first or not segments or path.translate(None, _PLAIN) or b"" in segments or (_DOT in path and b"/." in path):
         return _check_closely(path, segments)
     return Segments(segments, 0)
 

@@ -88,18 +88,9 @@ def run(config: "Config") -> None:
 
     :raises ConfigError: what keeps the gateway from serving
     """
-    try:
-        from gateway.proxy.supervisor import Supervisor
-    except ImportError as error:
-        if "_native" in str(error):
-            message = f"the native module cannot be loaded ({error}); install the gateway again"
-            raise ConfigError(Reason.CONFIG_NATIVE, message) from error
-        raise
+    from gateway.proxy.supervisor import supervise
 
-    async def serve() -> None:
-        await Supervisor(config, _say).run(lambda: announce(config))
-
-    asyncio.run(serve())
+    asyncio.run(supervise(config, _say, lambda: announce(config)))
 
 
 def announce(config: "Config") -> None:

@@ -18,7 +18,7 @@ from gateway.registry.embedded import Server as EmbeddedServer
 from gateway.registry.store_url import EmbeddedStore
 from gateway.registry.targets import request_target
 from gateway.signature import selftest
-from gateway.signature.engine import CryptographyEngine
+from gateway.signature.engine import CryptographyEngine, Engine
 
 START_S: Final = 30.0
 """How long the first workers may take to be ready."""
@@ -35,15 +35,22 @@ GRACE_S: Final = 5.0
 Say = Callable[[str], None]
 
 
+async def supervise(config: Config, say: Say, announce: Callable[[], None]) -> None:
+    """Run the gateway until a signal ends it; see `Supervisor.run`."""
+    await Supervisor(config, say, CryptographyEngine()).run(announce)
+
+
 class Supervisor:
     """Runs the gateway until a signal ends it.
 
     :param say: takes lines for the operator's eyes
+    :param engine: what the self-test asks before a socket opens
     """
 
-    def __init__(self, config: Config, say: Say) -> None:
+    def __init__(self, config: Config, say: Say, engine: Engine) -> None:
         self._config = config
         self._say = say
+        self._engine = engine
         self._stopping = asyncio.Event()
         self._impatient = asyncio.Event()
         self._running: dict[int, asyncio.subprocess.Process] = {}
@@ -53,7 +60,7 @@ class Supervisor:
 
         :raises ConfigError: config.native_module, cannot_listen, store_unreachable, unreadable
         """
-        selftest.run(CryptographyEngine())
+        selftest.run(self._engine)
         config = self._config
         target = request_target(config.store)
         count = config.worker_count

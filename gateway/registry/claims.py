@@ -17,6 +17,7 @@ they were made, the epoch is gone or another one, and none of them counts: store
 import asyncio
 import os
 from collections import deque
+from functools import lru_cache
 from typing import Final, Protocol
 
 from gateway.reasons import Reason
@@ -62,11 +63,9 @@ class Claims:
     def __init__(self, link: Link, memory: Memory) -> None:
         self._link = link
         self._memory = memory
-        self._run = os.urandom(_RUN_BYTES)
-        self._serial = 0
+        self._serial = int.from_bytes(os.urandom(_RUN_BYTES), "big") << 8 * _SERIAL_BYTES
         self._open: _Batch | None = None
-        self._shape = (0, 0)
-        self._template = b""
+        self._new_future = link.loop.create_future
         self._ours: dict[bytes, bytes] = {}
         self._ours_before: dict[bytes, bytes] = {}
         self._unsettled: deque[tuple[bytes, bytes]] = deque(maxlen=_UNSETTLED)
@@ -77,20 +76,16 @@ class Claims:
 
         Never raises; with the store away or full the answer is `Unavailable`, never `CLAIMED` (R13: fail closed).
         """
-        future: asyncio.Future[ClaimAnswer] = self._link.loop.create_future()
+        future: asyncio.Future[ClaimAnswer] = self._new_future()
         batch = self._open
-        if batch is None:
-            opened = self._begin()
+        if batch is None or batch.key_length != len(key) or batch.ttl_ms != ttl_ms:
+            opened = self._begin(len(key), ttl_ms)
             if isinstance(opened, Unavailable):
                 future.set_result(opened)
                 return future
             batch = opened
         self._serial += 1
-        token = b"%b%b%b" % (key[-_TAG_BYTES:], self._run, self._serial.to_bytes(_SERIAL_BYTES, "big"))
-        if self._shape != (len(key), ttl_ms):
-            self._shape = (len(key), ttl_ms)
-            self._template = _template(len(key), ttl_ms)
-        batch.parts.append(self._template % (key, token, key))
+        token = key[-_TAG_BYTES:] + self._serial.to_bytes(_RUN_BYTES + _SERIAL_BYTES, "big")
         batch.claims.append((key, token, future))
         if len(batch.claims) >= _BATCH_LIMIT:
             self._send()
@@ -105,14 +100,16 @@ class Claims:
         if token is not None:
             self._take_back(key, token)
 
-    def _begin(self) -> "_Batch | Unavailable":
+    def _begin(self, key_length: int, ttl_ms: int) -> "_Batch | Unavailable":
+        if self._open is not None:
+            self._send()
         refusal = self._link.refusal()
         if refusal is not None:
             return refusal
         epoch = self._memory.epoch
         if epoch is None:
             return _NO_EPOCH
-        batch = _Batch(self, epoch)
+        batch = _Batch(self, epoch, key_length, ttl_ms)
         self._open = batch
         self._link.before_flush(self._send)
         return batch
@@ -122,29 +119,34 @@ class Claims:
         if batch is None:
             return
         self._open = None
-        batch.parts.append(_GET_EPOCH)
         batch.expects = 2 * len(batch.claims) + 1
-        self._link.send(b"".join(batch.parts), batch)
-        batch.parts.clear()
+        template = _template(batch.key_length, batch.ttl_ms)
+        parts = [template % (key, token, key) for key, token, _ in batch.claims]
+        parts.append(_GET_EPOCH)
+        self._link.send(b"".join(parts), batch)
 
     def judged(self, batch: "_Batch", replies: list[Reply]) -> None:
         """Answer the claims of a batch whose replies are here; those that nobody waits for are taken back."""
-        lost = _epoch_verdict(replies[-1], batch.epoch)
+        lost = None if replies[-1] == batch.epoch else _epoch_verdict(replies[-1])
         mixed = False
-        for index, (key, token, future) in enumerate(batch.claims):
-            said = replies[2 * index]
-            answer = _verdict(key, token, said, replies[2 * index + 1])
-            if answer is Claim.CLAIMED and lost is not None:
-                answer = lost
-            if answer is Claim.CLAIMED and not future.done():
-                self._remember(key, token)
-            elif answer is _MIXED:
+        ours = self._ours
+        for (key, token, future), said, stored in zip(batch.claims, replies[:-1:2], replies[1::2], strict=True):
+            if lost is None and stored == token and said == b"OK" and not future.done():
+                ours[key] = token
+                future.set_result(Claim.CLAIMED)
+                continue
+            answer = _verdict(key, token, said, stored)
+            if answer is _MIXED:
                 mixed = True
                 self._unsettled.append((key, token))
             elif said == b"OK":
                 self._take_back(key, token)
             if not future.done():
-                future.set_result(answer)
+                future.set_result(lost if answer is Claim.CLAIMED and lost is not None else answer)
+        if len(ours) >= _REMEMBERED:
+            # Requests are forwarded within seconds, so the latest few thousand claims are enough to release from.
+            self._ours_before = ours
+            self._ours = {}
         if lost is _LOST:
             self._memory.poll()
         if mixed:
@@ -153,13 +155,6 @@ class Claims:
     def unknown(self, batch: "_Batch") -> None:
         """The connection went, and perhaps these claims were made."""
         self._unsettled.extend([(key, token) for key, token, _ in batch.claims])
-
-    def _remember(self, key: bytes, token: bytes) -> None:
-        """Requests are forwarded within seconds, so the latest few thousand claims are enough to release from."""
-        if len(self._ours) >= _REMEMBERED:
-            self._ours_before = self._ours
-            self._ours = {}
-        self._ours[key] = token
 
     def _settle(self) -> None:
         unsettled = list(self._unsettled)
@@ -183,16 +178,17 @@ class Claims:
 
 
 class _Batch(Exchange):
-    """The claims of one tick, in the order in which they are sent."""
+    """Claims of one tick whose commands differ in nothing but key and token, in the order in which they are sent."""
 
-    __slots__ = ("_owner", "claims", "epoch", "parts")
+    __slots__ = ("_owner", "claims", "epoch", "key_length", "ttl_ms")
 
-    def __init__(self, owner: Claims, epoch: bytes) -> None:
+    def __init__(self, owner: Claims, epoch: bytes, key_length: int, ttl_ms: int) -> None:
         super().__init__()
         self._owner = owner
         self.epoch = epoch
+        self.key_length = key_length
+        self.ttl_ms = ttl_ms
         self.claims: list[tuple[bytes, bytes, asyncio.Future[ClaimAnswer]]] = []
-        self.parts: list[bytes] = []
 
     def complete(self, replies: list[Reply]) -> None:
         self._owner.judged(self, replies)
@@ -209,6 +205,7 @@ class _Batch(Exchange):
         self._owner.unknown(self)
 
 
+@lru_cache(maxsize=16)
 def _template(key_length: int, ttl_ms: int) -> bytes:
     ttl = b"%d" % ttl_ms
     key = b"$%d\r\n%%b\r\n" % key_length
@@ -238,9 +235,8 @@ def _verdict(key: bytes, token: bytes, said: Reply, stored: Reply) -> ClaimAnswe
     return _MIXED
 
 
-def _epoch_verdict(reply: Reply, expected: bytes) -> Unavailable | None:
-    if reply == expected:
-        return None
+def _epoch_verdict(reply: Reply) -> Unavailable:
+    """Why a batch does not count whose last reply is not the epoch that was expected."""
     return reply if isinstance(reply, Unavailable) else _LOST
 
 

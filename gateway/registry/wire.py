@@ -157,7 +157,14 @@ class Wire(asyncio.Protocol):
                 if len(replies) == exchange.expects:
                     waiting.popleft()
                     self.owed -= exchange.expects
-                    self._settle(exchange)
+                    try:
+                        if exchange.given_up:
+                            self._abandoned -= 1
+                            exchange.late(replies)
+                        else:
+                            exchange.complete(replies)
+                    except Exception as error:
+                        self._report(error)
                     if self._end is not None:
                         return
         except (hiredis.HiredisError, IndexError, ValueError, MemoryError) as error:
@@ -165,16 +172,6 @@ class Wire(asyncio.Protocol):
             return
         if self._wrong_server is not None:
             self.drop(self._wrong_server)
-
-    def _settle(self, exchange: Exchange) -> None:
-        try:
-            if exchange.given_up:
-                self._abandoned -= 1
-                exchange.late(exchange.replies)
-            else:
-                exchange.complete(exchange.replies)
-        except Exception as error:
-            self._report(error)
 
     def _refused(self, message: str) -> Unavailable:
         why = refused(message)

@@ -9,13 +9,16 @@ It runs in a thread of its own, so that tests of any style and gateways in other
 
 import asyncio
 import socket
+import ssl
 import struct
 import tempfile
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from pathlib import Path
 from types import TracebackType
-from typing import Self, TypeVar
+from typing import Self
+
+from gateway.registry.store_url import Endpoint
 
 UP = "up"
 """From the client to the server."""
@@ -24,14 +27,17 @@ DOWN = "down"
 
 Address = str | tuple[str, int]
 Alter = Callable[[bytes], bytes]
-T = TypeVar("T")
 
 
 class FaultProxy:
-    """Listens as its target does (unix socket or TCP) and relays to it. `address` is where to connect."""
+    """Listens as its target does (unix socket or TCP) and relays to it. `address` is where to connect.
 
-    def __init__(self, target: Address) -> None:
+    :param context: listen with TLS, as a terminator before the target does (TCP only)
+    """
+
+    def __init__(self, target: Address, context: ssl.SSLContext | None = None) -> None:
         self.target = target
+        self._context = context
         self.address: Address = ""
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="fault-proxy", daemon=True)
@@ -55,6 +61,19 @@ class FaultProxy:
         self._thread.join()
         self._loop.close()
         self._directory.cleanup()
+
+    @property
+    def port(self) -> int:
+        """The port to connect to, on 127.0.0.1."""
+        assert not isinstance(self.address, str)
+        return self.address[1]
+
+    @property
+    def endpoint(self) -> Endpoint:
+        """Where a gateway connects to a store behind it."""
+        if isinstance(self.address, str):
+            return Endpoint(path=self.address)
+        return Endpoint(host=self.address[0], port=self.address[1])
 
     @property
     def accepted(self) -> int:
@@ -130,23 +149,27 @@ class FaultProxy:
         self.reset()
 
     def _rule(self, directions: tuple[str, ...], change: Callable[["_Rule"], None]) -> None:
-        self._soon(lambda: [change(self.rules[direction]) for direction in directions or (UP, DOWN)])
+        def apply() -> None:
+            for direction in directions or (UP, DOWN):
+                change(self.rules[direction])
 
-    def _soon(self, step: Callable[[], object]) -> None:
+        self._soon(apply)
+
+    def _soon(self, step: Callable[[], None]) -> None:
         async def run() -> None:
             step()
 
         self._call(run())
 
-    def _call(self, work: "asyncio.coroutines.Coroutine[object, object, T]") -> T:  # type: ignore[name-defined]
-        return asyncio.run_coroutine_threadsafe(work, self._loop).result(10)
+    def _call(self, work: Coroutine[object, object, None]) -> None:
+        asyncio.run_coroutine_threadsafe(work, self._loop).result(10)
 
     async def _listen(self) -> None:
         if isinstance(self.target, str):
             self.address = str(Path(self._directory.name) / "s")
             self._server = await self._loop.create_unix_server(lambda: _Pair(self), self.address)
         else:
-            self._server = await self._loop.create_server(lambda: _Pair(self), "127.0.0.1", 0)
+            self._server = await self._loop.create_server(lambda: _Pair(self), "127.0.0.1", 0, ssl=self._context)
             self.address = self._server.sockets[0].getsockname()[:2]
 
     async def _close(self) -> None:

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 import uvloop
 
+from gateway.model import Client, Status
 from gateway.registry.answers import Found
 from gateway.registry.claims import Claims
 from gateway.registry.directory import Directory
@@ -15,6 +16,7 @@ from gateway.registry.keys import CHANGES, client_key
 from gateway.registry.link import Link
 from gateway.registry.records import Record, encode
 from gateway.registry.store_url import Endpoint
+from tests.fault.valkey import Valkey
 
 T = TypeVar("T")
 LOOPS: dict[str, Callable[[], asyncio.AbstractEventLoop]] = {
@@ -86,6 +88,11 @@ class Worker:
         found = self.directory.find(realm, client_id)
         return await found if isinstance(found, Awaitable) else found
 
+    async def status_of(self, client_id: str) -> Status | None:
+        """The client's status; None if it is not found."""
+        found = await self.find(client_id)
+        return found.status if isinstance(found, Client) else None
+
 
 @asynccontextmanager
 async def worker(
@@ -121,3 +128,20 @@ def write(client: Any, record: Record) -> None:
     transaction.set(client_key(record.realm, record.id), encode(record))
     transaction.xadd(CHANGES, {"realm": record.realm, "id": record.id, "what": "test", "who": "test", "when": "0"})
     transaction.execute()
+
+
+def record(name: str, status: Status = Status.PENDING, realm: str = "default") -> Record:
+    """A client without certificates."""
+    return Record(realm=realm, id=name, status=status, since=0)
+
+
+async def lose_data(server: Valkey, made: Worker, how: str) -> None:
+    """Let the server forget everything by `restart` or `flushall`, and wait until the worker can talk to it again."""
+    if how == "flushall":
+        server.client.flushall()
+        return
+    server.kill()
+    server.forget()
+    await until(lambda: not made.link.connected)
+    await asyncio.to_thread(server.start)
+    await until(lambda: made.link.connected)

@@ -16,13 +16,16 @@ _START_DEADLINE_S = 15.0
 
 
 class Valkey:
-    """One server in its own directory, with an append-only file that is written at once."""
+    """One server in its own directory, with an append-only file that is written at once.
 
-    def __init__(self, directory: Path, *options: str) -> None:
+    :param binary: another server than the bundled one
+    """
+
+    def __init__(self, directory: Path, binary: str | None = None) -> None:
         self.directory = directory
+        self._binary = binary or str(bundled_binary())
         self.socket = str(directory / "s")
         self.port = _free_port()
-        self._options = options
         self._process: subprocess.Popen[bytes] | None = None
         self._client: redis.Redis | None = None
 
@@ -60,7 +63,7 @@ class Valkey:
         arguments = [text for name, value in options.items() for text in (f"--{name}", value)]
         with (self.directory / "log").open("ab") as log:
             self._process = subprocess.Popen(
-                [str(bundled_binary()), *arguments, *self._options], stdout=log, stderr=log, stdin=subprocess.DEVNULL
+                [self._binary, *arguments], stdout=log, stderr=log, stdin=subprocess.DEVNULL
             )
         self._client = redis.Redis(unix_socket_path=self.socket)
         deadline = time.monotonic() + _START_DEADLINE_S

@@ -1,6 +1,7 @@
 """One store connection at the level of octets: batching, order, late replies, and when it must not be trusted any more."""
 
 import asyncio
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -105,7 +106,7 @@ def test_replies_are_matched_in_order_however_they_are_cut(cuts: list[int]) -> N
         await bench.ask(first, second, third, fourth)
         stream = b"+OK\r\n$-1\r\n$5\r\nhello\r\n*2\r\n:1\r\n$0\r\n\r\n-OOM no room\r\n"
         edges = [0, *sorted({cut % len(stream) for cut in cuts}), len(stream)]
-        for start, end in zip(edges, edges[1:], strict=False):
+        for start, end in pairwise(edges):
             if end > start:
                 bench.wire.data_received(stream[start:end])
         assert first.log == [[b"OK"]]

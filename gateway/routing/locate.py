@@ -8,6 +8,8 @@ from gateway.reasons import Reason
 from gateway.routing.forwarded import Element, read_forwarded
 from gateway.routing.hops import Trust
 
+_DEFAULT = {scheme.encode(): str(port).encode() for scheme, port in DEFAULT_PORTS.items()}
+
 
 class Locator:
     """Answers for one configuration; keeps nothing of a request."""
@@ -30,6 +32,8 @@ class Locator:
             # R6: what an untrusted peer says about itself is ignored.
             return self._from(head.host, b"", b"", address)
         proto = _single(head, b"x-forwarded-proto").lower()
+        if proto:
+            _check_scheme(proto)
         host = _single(head, b"x-forwarded-host")
         if host:
             self._check_authority(host)
@@ -37,8 +41,6 @@ class Locator:
         client, counted = self._walk_list(head, address)
         if lines:
             proto, host, client = self._merge(read_forwarded(lines), proto, host, address, client if counted else None)
-        if proto not in (b"", b"http", b"https"):
-            raise Refused(Reason.REQUEST_PROXY_FIELDS, "the forwarded scheme is neither http nor https")
         return self._from(head.host, host, proto, client)
 
     def _from(self, received: bytes, forwarded_host: bytes, forwarded_proto: bytes, client: str) -> External:
@@ -80,9 +82,9 @@ class Locator:
         first_trusted = len(elements) - seen
         for index, value in protos:
             if index >= first_trusted:
-                if proto and proto != value.lower():
+                if value.lower() != (proto or value.lower()):
                     raise Refused(Reason.REQUEST_PROXY_FIELDS, "Forwarded and X-Forwarded-Proto disagree")
-                proto = value.lower()
+                proto = _check_scheme(value.lower())
         for index, value in hosts:
             if index >= first_trusted:
                 self._check_authority(value)
@@ -106,9 +108,6 @@ def normal_authority(authority: bytes, scheme: bytes) -> bytes:
     return host if colon and port == _DEFAULT.get(scheme) else authority
 
 
-_DEFAULT = {scheme.encode(): str(port).encode() for scheme, port in DEFAULT_PORTS.items()}
-
-
 def _single(head: Head, name: bytes) -> bytes:
     """The one value of a field; b"" if it is absent.
 
@@ -120,4 +119,10 @@ def _single(head: Head, name: bytes) -> bytes:
     value = values[0]
     if len(values) > 1 or b"," in value or not value:
         raise Refused(Reason.REQUEST_PROXY_FIELDS, f"{name.decode()} has more than one value, or an empty one")
+    return value
+
+
+def _check_scheme(value: bytes) -> bytes:
+    if value not in (b"http", b"https"):
+        raise Refused(Reason.REQUEST_PROXY_FIELDS, "the forwarded scheme is neither http nor https")
     return value

@@ -119,6 +119,7 @@ def test_r5_long_chains_are_cut(name: str) -> None:
         ("X-Forwarded-Proto: wss",),
         ("X-Forwarded-Proto:",),
         ("Forwarded: proto=wss",),
+        ('Forwarded: proto=""',),
         ("Forwarded: host=a.example, host=a.example",),
         ("Forwarded: host=a.example", "Forwarded: host=b.example"),
         ("Forwarded: proto=https, for=1.1.1.1;proto=https",),

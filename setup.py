@@ -24,7 +24,8 @@ setup(
             "wraparound": False,
             "cdivision": True,
             "initializedcheck": False,
-            "embedsignature": False,
+            "auto_pickle": False,
+            "autotestdict": False,
         },
     )
 )

@@ -94,7 +94,7 @@ cdef bytes component_value(Head head, Component* component):
     return value
 
 
-cdef int put_strict(Out* out, Message message, Component* component) except -1:
+cdef int put_strict(Out* out, _Message message, Component* component) except -1:
     # RFC 9421 §2.1.1: the strict serialisation, for fields whose type is known.
     cdef bytes name = b"content-digest" if component.digest else span_bytes(component.name)
     if message.strict_values is None:
@@ -143,7 +143,7 @@ cdef dict index_dictionary(bytes value):
     return None if more < 0 else places
 
 
-cdef int put_member(Out* out, Message message, Component* component) except -1:
+cdef int put_member(Out* out, _Message message, Component* component) except -1:
     # RFC 9421 §2.1.2: one member of a dictionary, strictly serialised.
     cdef bytes name = b"content-digest" if component.digest else span_bytes(component.name)
     cdef bytes value
@@ -188,7 +188,7 @@ cdef bytes reencode(bytes text):
     return percent_encode(decoded, safe=FORM_SAFE).replace("~", "%7E").encode("ascii")
 
 
-cdef int put_query_parameter(Out* out, Message message, Component* component) except -1:
+cdef int put_query_parameter(Out* out, _Message message, Component* component) except -1:
     cdef bytes query = message.head.query
     if message.query_parameters is None:
         message.query_parameters = form_parameters(query) if query is not None else {}
@@ -208,7 +208,7 @@ cdef int put_path_and_query(Out* out, Head head) except -1:
     return 0
 
 
-cdef int put_value(Out* out, Message message, Component* component, bytes scheme, bytes authority) except -1:
+cdef int put_value(Out* out, _Message message, Component* component, bytes scheme, bytes authority) except -1:
     cdef Head head = message.head
     if component.kind == FIELD:
         if component.flags & P_BS:

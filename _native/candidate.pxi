@@ -78,7 +78,7 @@ cdef bint is_content_digest(Span name) noexcept nogil:
 @cython.final
 @cython.no_gc
 @cython.freelist(64)
-cdef class Message:
+cdef class _Message:
     # What the candidates of one request share: the head, what sf may assume, and values that are costly to make.
     cdef Head head
     cdef object structured
@@ -91,7 +91,7 @@ cdef class Message:
 @cython.no_gc
 @cython.freelist(64)
 cdef class Candidate:
-    cdef Message message
+    cdef _Message message
     cdef bytes owner                # keeps alive what the spans point into
     cdef Span whole                 # the inner list with its parameters
     cdef Py_ssize_t list_length     # of `whole`, without the parameters
@@ -101,9 +101,6 @@ cdef class Candidate:
     cdef readonly str label, nonce, alg, keyid, tag, reason, detail
     cdef readonly bytes signature
     cdef readonly object created, expires
-
-    def __init__(self):
-        raise TypeError("candidates are made by select()")
 
     def __dealloc__(self):
         free(self.components_)
@@ -388,7 +385,7 @@ cdef str shown(Span text):
     return raw.decode("ascii", "replace")
 
 
-cdef Candidate read_candidate(Message message, bytes owner, Cursor* cursor, bint capital_content_digest):
+cdef Candidate read_candidate(_Message message, bytes owner, Cursor* cursor, bint capital_content_digest):
     # The candidate whose inner list begins at the cursor, which ends behind it; None if that is malformed.
     cdef Candidate candidate = Candidate.__new__(Candidate)
     cdef Cursor own

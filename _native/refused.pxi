@@ -11,5 +11,11 @@ from urllib.parse import quote as percent_encode, unquote_to_bytes
 class Refused(Exception):
     def __init__(self, reason, detail=""):
         super().__init__(reason, detail)
-        self.reason = reason
-        self.detail = detail
+
+    @property
+    def reason(self):
+        return self.args[0]
+
+    @property
+    def detail(self):
+        return self.args[1]

@@ -81,7 +81,7 @@ cdef object refuse_value(str detail):
     return Refused("signature.malformed_value", detail)
 
 
-cdef list read_signature_input(Message message, bytes owner, Span text, bint capital_content_digest):
+cdef list read_signature_input(_Message message, bytes owner, Span text, bint capital_content_digest):
     # The candidates in field order, without their signatures.
     cdef Cursor cursor
     cdef Span key
@@ -164,14 +164,14 @@ def select(Head head not None, structured=None, bint capital_content_digest=Fals
     cdef Span input_text, signature_text
     cdef bytes input_owner = field_text(head, b"signature-input", 15, &input_text)
     cdef bytes signature_owner = field_text(head, b"signature", 9, &signature_text)
-    cdef Message message
+    cdef _Message message
     cdef list candidates
     cdef set odd
     cdef Candidate candidate
     if input_owner is None or signature_owner is None:
         missing = "Signature-Input" if input_owner is None else "Signature"
         raise Refused("signature.missing", f"{missing} is missing")
-    message = Message.__new__(Message)
+    message = _Message.__new__(_Message)
     message.head = head
     message.structured = structured
     candidates = read_signature_input(message, input_owner, input_text, capital_content_digest)

@@ -106,7 +106,7 @@ class Candidate:
         """
 
 def select(
-    head: Head, structured: Mapping[bytes, str] = ..., capital_content_digest: bool = False
+    head: Head, structured: Mapping[bytes, str] | None = None, capital_content_digest: bool = False
 ) -> tuple[Candidate, ...]:
     """All signatures of a request, in field order (RFC 9421 §4, R8).
 

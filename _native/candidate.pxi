@@ -102,6 +102,9 @@ cdef class Candidate:
     cdef readonly bytes signature
     cdef readonly object created, expires
 
+    def __init__(self, *args, **kwargs):
+        raise TypeError("candidates are made by select()")
+
     def __dealloc__(self):
         free(self.components_)
 

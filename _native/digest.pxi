@@ -6,6 +6,9 @@
 cdef class Digest:
     cdef readonly bytes sha256, sha512
 
+    def __init__(self, *args, **kwargs):
+        raise TypeError("digests are made by parse_digest()")
+
     @property
     def known(self):
         return self.sha256 is not None or self.sha512 is not None

@@ -80,6 +80,9 @@ class WireReader:
 class Candidate:
     """One signature of a message: a label that stands in both fields. Its own mistakes are in `reason`, not raised (R8)."""
 
+    def __init__(self, *args: object, **kwargs: object) -> None:
+        """Candidates are made by `select` only: this raises TypeError."""
+
     label: str
     signature: bytes
     created: int | None
@@ -117,6 +120,9 @@ def select(
 @final
 class Digest:
     """A parsed Content-Digest (RFC 9530 §2)."""
+
+    def __init__(self, *args: object, **kwargs: object) -> None:
+        """Digests are made by `parse_digest` only: this raises TypeError."""
 
     sha256: bytes | None
     sha512: bytes | None

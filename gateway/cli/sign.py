@@ -9,6 +9,7 @@ from typing import Final
 
 import click
 
+from gateway.cli.shown import shown
 from gateway.model import Algorithm
 from gateway.reasons import ConfigError, Reason
 
@@ -197,8 +198,8 @@ def _show(body: bytes) -> None:
     if not sys.stdout.isatty():
         click.echo(body, nl=False)
         return
-    text = body.decode(errors="backslashreplace")
-    click.echo("".join(c if c.isprintable() or c in "\n\t" else f"\\x{ord(c):02x}" for c in text))
+    for line in body.decode(errors="backslashreplace").splitlines():
+        click.echo(shown(line))
 
 
 def _invalid(sentence: str) -> ConfigError:

@@ -18,6 +18,8 @@ CONNECTIONS: Final = 256
 IN_FLIGHT: Final = 4096
 """More shots than that under way, and the gateway is simply too slow for the rate: the run ends early and says so."""
 TIMEOUT_S: Final = 10.0
+LATE_S: Final = 1.0
+"""A load generator that is later than that at the end of the run leaves the rest out."""
 _NOT_OURS: Final = ("Accept", "Accept-Encoding", "Content-Type", "User-Agent")
 
 
@@ -50,7 +52,7 @@ class Load:
                     shot = self._traffic.next(int(self._now()))
                     due = started + sent / rate_per_s
                     sent += len(shot.steps)
-                    if await _is_set_before(stop, due - loop.time()):
+                    if await _is_set_before(stop, due - loop.time()) or loop.time() > started + duration_s + LATE_S:
                         break
                     self._tally.lagged(loop.time() - due)
                     if len(self._under_way) >= IN_FLIGHT:

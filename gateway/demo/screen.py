@@ -151,8 +151,8 @@ def _words(summary: Summary) -> Iterator[str]:
     elif summary.tally.all.count:
         yield f"All {summary.tally.all.count} verdicts were the expected ones."
     if summary.tally.worst_lag_s > 0.1:
-        lag_ms = 1000 * summary.tally.worst_lag_s
-        yield f"The load generator itself was up to {lag_ms:.0f} ms late: the rate is too high for this machine."
+        lag_s = summary.tally.worst_lag_s
+        yield f"The load generator itself was up to {lag_s:.1f} s late, which is in the latencies: try a lower --rate."
 
 
 def _by_kind(tally: Tally) -> dict[tuple[str, str], Counter[str]]:

@@ -187,7 +187,12 @@ def main() -> None:
     parser.add_argument("--base-path", default="", help="prefix before /api/v1")
     arguments = parser.parse_args()
     host, _, port = arguments.listen.rpartition(":")
-    asyncio.run(serve(host, int(port), arguments.base_path))
+    if not host or not port.isdecimal():
+        parser.error(f"--listen {arguments.listen} is not HOST:PORT")
+    try:
+        asyncio.run(serve(host, int(port), arguments.base_path))
+    except OSError as error:
+        parser.exit(2, f"gateway.demo.wfm: cannot listen on {arguments.listen}: {error.strerror}\n")
 
 
 if __name__ == "__main__":

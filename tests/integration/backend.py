@@ -91,6 +91,8 @@ class RecordingBackend:
 
     def __init__(self) -> None:
         self.script: Script = answer(OK)
+        self.read: Callable[[Peer], Seen | None] = Peer.read_request
+        """How one request is read: a test may make it stop in the middle."""
         self.octets = bytearray()
         self.requests: list[Seen] = []
         self.connections = 0
@@ -154,7 +156,7 @@ class RecordingBackend:
     def _converse(self, sock: socket.socket) -> None:
         peer = Peer(sock, self._record)
         try:
-            while (seen := peer.read_request()) is not None:
+            while (seen := self.read(peer)) is not None:
                 with self._changed:
                     self.requests.append(seen)
                     self._changed.notify_all()

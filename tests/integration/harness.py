@@ -50,6 +50,7 @@ class Device(msgspec.Struct, frozen=True):
         rest: str = "capabilities",
         body: bytes = b"{}",
         fields: tuple[tuple[str, str], ...] = (),
+        authority: str = "wfm.example.com",
         **options: Any,
     ) -> bytes:
         """One signed request as octets; each one another, so that none is a replay by chance."""
@@ -57,7 +58,7 @@ class Device(msgspec.Struct, frozen=True):
         options.setdefault("nonce", f"n{next(_serial)}")
         if method in ("GET", "HEAD"):
             body = b""
-        wanted = Request(method, PUBLIC + self.path(rest), body, fields)
+        wanted = Request(method, f"https://{authority}{self.path(rest)}", body, fields)
         return render.raw(sign(wanted, self.key, SignOptions(**options)))
 
     def chunked(self, pieces: list[bytes], trailers: bytes = b"", **options: Any) -> bytes:

@@ -1,0 +1,37 @@
+"""The README says what the program says."""
+
+import re
+from pathlib import Path
+
+from click.testing import CliRunner
+
+from gateway.cli.main import group
+from gateway.config import load
+from tests.support.readme import README, with_table
+
+
+def test_the_table_of_reasons_is_the_one_in_the_code() -> None:
+    text = README.read_text()
+    assert with_table(text) == text, "run: python -m tests.support.readme"
+
+
+def test_the_configuration_of_the_readme_is_valid(tmp_path: Path) -> None:
+    blocks = re.findall(r"```toml\n(.*?)```", README.read_text(), re.DOTALL)
+    assert len(blocks) == 3
+    main, generic, _ = blocks
+    (tmp_path / "main.toml").write_text(main)
+    config = load(tmp_path / "main.toml")
+    assert config.policy.replay == "unsafe"
+    needed = '[listen]\npublic_url = "https://a.example"\n[upstream]\nurl = "http://127.0.0.1:1"\n'
+    (tmp_path / "generic.toml").write_text(
+        needed + generic.replace('"generic"\n', '"generic"\nkeyid = "client-id"\n', 1)
+    )
+    assert len(load(tmp_path / "generic.toml").routes) == 3
+
+
+def test_every_command_of_the_readme_exists() -> None:
+    commands = set(re.findall(r"wfm-gateway (\w+)", README.read_text()))
+    assert {"serve", "demo", "explain"} <= commands
+    told = CliRunner().invoke(group, ["--help"])
+    for name in commands:
+        assert re.search(rf"^  {name}\b", told.output, re.MULTILINE), name

@@ -49,7 +49,7 @@ class Trust:
             if seen == _HOP_LIMIT:
                 break
             seen += 1
-            hop = self._hop(node.decode("latin-1")) if node else None
+            hop = self._hop(node.decode("latin-1")) if node is not None else None
             if hop is None:
                 break
             address = hop.address

@@ -133,6 +133,12 @@ def test_r6_host_and_scheme_are_single_valued(fields: tuple[str, ...]) -> None:
     assert refused(*fields, public_url=None) == Reason.REQUEST_PROXY_FIELDS
 
 
+def test_r6_a_list_of_hosts_is_called_a_list() -> None:
+    with pytest.raises(Refused) as caught:
+        locate("X-Forwarded-Host: a.example, b.example")
+    assert caught.value.detail == "x-forwarded-host has more than one value, or an empty one"
+
+
 @pytest.mark.parametrize(
     "fields",
     [

@@ -1,0 +1,1 @@
+"""Explanations: for every known mistake a request that has exactly this one."""

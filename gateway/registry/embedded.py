@@ -16,6 +16,7 @@ _DOOR_TIMEOUT_S: Final = 30.0
 _WAIT_S: Final = 30.0
 _LEAVE_S: Final = 2.0
 _POLL_S: Final = 0.02
+_handed_over: Final[list[subprocess.Popen[bytes]]] = []  # started here, ended by somebody else, to be reaped here
 
 
 class Server:
@@ -118,11 +119,16 @@ def attach_or_start(store: EmbeddedStore, create: bool = True) -> Iterator[Endpo
     try:
         yield _admin(files)
     finally:
-        if _leave(files, users) and process is not None:
-            process.wait()
+        ended = _leave(files, users)
+        if process is not None:
+            if ended:
+                process.wait()
+            else:
+                _handed_over.append(process)
 
 
 def _enter(store: EmbeddedStore, files: Files, users: FileLock) -> subprocess.Popen[bytes] | None:
+    _handed_over[:] = [process for process in _handed_over if process.poll() is None]
     deadline = time.monotonic() + _WAIT_S
     while True:
         with _door(files), FileLock(files.lock) as lock:

@@ -210,9 +210,9 @@ def test_a_gateway_waits_for_a_momentary_command_and_starts_its_own(store: Embed
         momentary = pid_of(store)
         starting = threading.Thread(target=server.start)
         starting.start()
-        with FileLock(Files(store.directory).lock) as lock:
-            while lock.try_exclusive():  # until the gateway has announced itself
-                lock.release()
+        lock = FileLock(Files(store.directory).lock)
+        while lock.read() != str(os.getpid()):  # until the gateway has announced itself
+            assert starting.is_alive()
         assert starting.is_alive()
         assert server.pid is None
         command.leave()

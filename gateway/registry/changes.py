@@ -57,6 +57,7 @@ class Changes:
         self._no_epoch: Unavailable | None = None
         self._failing = False
         self._closed = False
+        self._ready: list[asyncio.Future[None]] = []
         self.polls = 0
         """Polls that succeeded."""
         self.notices = 0
@@ -74,6 +75,13 @@ class Changes:
         """The epoch key's value as last read: claims compare it, so that none counts across a loss of memory."""
         return self._epoch
 
+    def ready(self) -> "asyncio.Future[None]":
+        """Done as soon as a poll has succeeded and the epoch is known: then clients are found and claims made."""
+        future = self._link.loop.create_future()
+        self._ready.append(future)
+        self._settle()
+        return future
+
     def age_s(self) -> float:
         """How long ago the last poll that succeeded was sent."""
         return self._link.clock.monotonic() - self.last_good_s
@@ -85,6 +93,8 @@ class Changes:
     def close(self) -> None:
         """Stop to poll."""
         self._closed = True
+        for future in self._ready:
+            future.cancel()
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -116,6 +126,7 @@ class Changes:
             self.last_good_s = sent_s
             self.polls += 1
         self._state(trouble or self._no_epoch)
+        self._settle()
         if self._again or not self._caught_up:
             self.poll()
 
@@ -190,6 +201,14 @@ class Changes:
             self._remember(value)
         elif isinstance(said, Unavailable):
             self._no_epoch = said
+        self._settle()
+
+    def _settle(self) -> None:
+        if self.polls and self._epoch is not None:
+            waiting, self._ready = self._ready, []
+            for future in waiting:
+                if not future.done():
+                    future.set_result(None)
 
     def _forget(self) -> None:
         self.restarts += 1

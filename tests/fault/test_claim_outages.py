@@ -137,10 +137,11 @@ def test_r13_altered_octets_never_admit_a_replay(proxy: FaultProxy) -> None:
         return bytes(spoilt)
 
     async def body() -> None:
-        options = {"timeout_s": 0.03, "drop_after_s": 0.1}
-        async with worker(proxy.endpoint, SystemClock(), link_options=options) as made:
+        async with worker(proxy.endpoint, SystemClock()) as made:
             for number in range(20):
                 assert await made.claims.claim(key(number), TTL_MS) is Claim.CLAIMED
+        options = {"timeout_s": 0.03, "drop_after_s": 0.1}
+        async with worker(proxy.endpoint, SystemClock(), link_options=options) as made:
             refused = 0
             for _ in range(60):
                 await until(lambda: made.link.connected)
@@ -168,14 +169,17 @@ def test_r13_while_the_store_is_away_nothing_is_claimed(proxy: FaultProxy, fault
             proxy.resume()
             await until(lambda: made.link.connected)
             await until(lambda: made.changes.age_s() < 0.2)
-            assert await made.claims.claim(key(99), TTL_MS) is Claim.CLAIMED
+            for number in range(100, 200):  # a busy machine may be late a few times
+                if await made.claims.claim(key(number), TTL_MS) is Claim.CLAIMED:
+                    return
+            raise AssertionError("no claim is made though the store is there again")
 
     run(body())
 
 
 def test_r13_a_claim_that_timed_out_but_was_made_is_taken_back(proxy: FaultProxy, valkey: Valkey) -> None:
     async def body() -> None:
-        async with worker(proxy.endpoint, SystemClock(), link_options={"timeout_s": 0.03}) as made:
+        async with worker(proxy.endpoint, SystemClock(), link_options={"timeout_s": 0.5}) as made:
             proxy.stall(DOWN)
             answer = await made.claims.claim(key(1), TTL_MS)
             assert isinstance(answer, Unavailable)
@@ -190,7 +194,7 @@ def test_r13_a_claim_that_timed_out_but_was_made_is_taken_back(proxy: FaultProxy
 
 def test_r13_a_claim_whose_connection_was_lost_is_taken_back(proxy: FaultProxy, valkey: Valkey) -> None:
     async def body() -> None:
-        async with worker(proxy.endpoint, SystemClock(), link_options={"timeout_s": 5.0}) as made:
+        async with worker(proxy.endpoint, SystemClock()) as made:
             proxy.stall(DOWN)
             future = made.claims.claim(key(1), TTL_MS)
             await until(lambda: valkey.client.exists(key(1)))
@@ -276,7 +280,7 @@ def test_r13_a_restart_with_data_keeps_claims_and_epoch(own_valkey: Valkey) -> N
 
 def test_a_proxy_that_stalls_only_requests_loses_none_of_them(proxy: FaultProxy) -> None:
     async def body() -> None:
-        async with worker(proxy.endpoint, SystemClock(), link_options={"timeout_s": 5.0}) as made:
+        async with worker(proxy.endpoint, SystemClock()) as made:
             proxy.stall(UP)
             futures = [made.claims.claim(key(number), TTL_MS) for number in range(10)]
             await asyncio.sleep(0)

@@ -373,6 +373,24 @@ def test_r13_an_absent_epoch_is_set_by_whoever_sees_it_and_read_back() -> None:
     run(body())
 
 
+def test_r13_a_worker_is_ready_once_the_store_can_keep_claims() -> None:
+    async def body() -> None:
+        bench = Bench()
+        assert bench.changes.ready().done()
+        bench.poll([entry(1)], None)
+        ready, closed = bench.changes.ready(), bench.changes.ready()
+        assert not ready.done()
+        closed.cancel()
+        bench.link.answer(b"OK", b"1699999999500")
+        assert ready.done()
+        bench.poll([entry(1)], None)
+        never = bench.changes.ready()
+        bench.directory.close()
+        assert never.cancelled()
+
+    run(body())
+
+
 def test_r13_an_epoch_from_a_clock_that_runs_fast_is_not_in_the_future() -> None:
     async def body() -> None:
         bench = Bench()

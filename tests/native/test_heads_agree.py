@@ -138,6 +138,8 @@ FIELDS = [
     HOST + b"Content-Length: 1 2\r\n",
     HOST + b"Content-Length: 0x1\r\n",
     HOST + b"Content-Length: \xd9\xa1\r\n",
+    HOST + b"Content-Length: 4611686018427387904\r\n",
+    HOST + b"Content-Length: 4611686018427387905\r\n",
     HOST + b"Content-Length: " + b"9" * 18 + b"\r\n",
     HOST + b"Content-Length: " + b"9" * 19 + b"\r\n",
     HOST + b"Content-Length: " + b"9" * 20 + b"\r\n",

@@ -163,18 +163,20 @@ class Claims:
             self._take_back(key, token)
 
     def _take_back(self, key: bytes, token: bytes) -> None:
-        """Delete the claim only if it is ours, in one step: DELIFEQ is Valkey 9's; a store without it, or a user who
-        may not use it, gets the same as a script."""
+        """Remove the claim only if it is ours, in one step, with no other right than to set claims (R27).
+
+        The token replaces itself and has expired long ago: Valkey 8.1 and later. Older ones and Redis get a script.
+        """
 
         def otherwise(reply: Reply) -> None:
             if not isinstance(reply, Unavailable):
                 return
             if not self._link.connected:
                 self._unsettled.append((key, token))
-            elif reply.reason is Reason.STORE_UNAVAILABLE:
+            elif reply.reason is not Reason.STORE_TIMEOUT:
                 self._link.call((b"EVAL", _OURS_ONLY, b"1", key, token), _ignore)
 
-        self._link.call((b"DELIFEQ", key, token), otherwise)
+        self._link.call((b"SET", key, token, b"IFEQ", token, b"PXAT", b"1"), otherwise)
 
 
 class _Batch(Exchange):

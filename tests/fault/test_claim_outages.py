@@ -6,13 +6,15 @@ import shutil
 from pathlib import Path
 
 import pytest
+import redis
 
 from gateway.clock import SystemClock
 from gateway.model import Client, Status
 from gateway.reasons import Reason
 from gateway.registry.answers import Claim, Missing, Unavailable
-from gateway.registry.keys import EPOCH, seen_key
-from gateway.registry.store_url import Endpoint
+from gateway.registry.embedded import Server
+from gateway.registry.keys import CHANGES, EPOCH, client_key, seen_key
+from gateway.registry.store_url import EmbeddedStore
 from tests.fault.proxy import DOWN, UP, FaultProxy
 from tests.fault.replies import Replies
 from tests.fault.rig import StillClock, lose_data, record, run, until, worker, write
@@ -59,19 +61,37 @@ def test_r13_a_released_claim_can_be_made_again_and_one_of_another_worker_cannot
     run(body())
 
 
-def test_r13_a_store_without_delifeq_releases_by_script(valkey: Valkey) -> None:
-    valkey.client.acl_setuser("old", enabled=True, nopass=True, keys=["*"], commands=["+@all", "-delifeq"])
+def test_r27_the_request_paths_user_can_do_all_that_a_worker_needs_and_no_more(tmp_path: Path) -> None:
+    server = Server(EmbeddedStore(tmp_path))
+    server.start()
 
     async def body() -> None:
-        async with worker(Endpoint(path=valkey.socket, user="old", password="x"), SystemClock()) as made:
-            assert await made.claims.claim(key(1), TTL_MS) is Claim.CLAIMED
-            made.claims.release(key(1))
-            await until(lambda: not valkey.client.exists(key(1)))
+        with redis.Redis(unix_socket_path=server.admin.path) as admin:
+            write(admin, record("dev1"))
+            async with worker(server.request, SystemClock()) as made:
+                assert await made.status_of("dev1") is Status.PENDING
+                assert await made.claims.claim(key(1), TTL_MS) is Claim.CLAIMED
+                assert await made.claims.claim(key(1), TTL_MS) is Claim.SEEN
+                made.claims.release(key(1))
+                await until(lambda: not admin.exists(key(1)))
+                for forbidden in (
+                    (b"SET", client_key("default", "dev1"), b"x"),
+                    (b"XADD", CHANGES, b"*", b"a", b"b"),
+                    (b"FLUSHALL",),
+                    (b"CONFIG", b"GET", b"*"),
+                    (b"KEYS", b"*"),
+                ):
+                    reply = await made.link.submit(*forbidden)
+                    assert isinstance(reply, Unavailable)
+                    assert "NOPERM" in reply.detail
+                write(admin, record("dev1", Status.REVOKED))
+                await made.polled()
+                assert await made.status_of("dev1") is Status.REVOKED
 
     try:
         run(body())
     finally:
-        valkey.client.acl_deluser("old")
+        server.stop()
 
 
 @pytest.mark.skipif(shutil.which("redis-server") is None, reason="redis-server is not installed")

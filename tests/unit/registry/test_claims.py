@@ -43,11 +43,16 @@ class Bench:
 
     def taken_back(self) -> list[bytes]:
         """Keys of the claims that are being deleted."""
-        return [sent[0][1] for sent, _ in self.link.sent if sent[0][0] == b"DELIFEQ"]
+        return [sent[0][1] for sent, _ in self.link.sent if sent[0][0] == b"SET" and sent[0][3] == b"IFEQ"]
 
 
 def key(number: int) -> bytes:
     return seen_key(number.to_bytes(16, "big"))
+
+
+def removal(number: int, token: bytes) -> list[bytes]:
+    """What removes a claim only if it holds that token."""
+    return [b"SET", key(number), token, b"IFEQ", token, b"PXAT", b"1"]
 
 
 def store(commands: list[list[bytes]], kept: dict[bytes, bytes]) -> list[Any]:
@@ -199,7 +204,7 @@ def test_r13_a_claim_whose_answer_came_too_late_is_taken_back() -> None:
         assert answer.reason is Reason.STORE_TIMEOUT
         sent, exchange = bench.link.take()
         exchange.late(store(sent, {}))
-        assert bench.link.take()[0] == [[b"DELIFEQ", key(1), sent[0][2]]]
+        assert bench.link.take()[0] == [removal(1, sent[0][2])]
 
     run(body())
 
@@ -244,12 +249,12 @@ def test_r13_only_our_own_claim_is_released_and_only_once() -> None:
         assert bench.link.sent == []
         bench.claims.release(key(1))
         bench.claims.release(key(1))
-        assert [sent for sent, _ in bench.link.sent] == [[[b"DELIFEQ", key(1), kept[key(1)]]]]
+        assert [sent for sent, _ in bench.link.sent] == [[removal(1, kept[key(1)])]]
 
     run(body())
 
 
-def test_a_store_without_delifeq_gets_a_script() -> None:
+def test_a_store_that_cannot_compare_and_set_gets_a_script() -> None:
     async def body() -> None:
         bench = Bench()
         (future,) = bench.claim(1)
@@ -257,7 +262,7 @@ def test_a_store_without_delifeq_gets_a_script() -> None:
         exchange.complete(store(sent, {}))
         assert await future is Claim.CLAIMED
         bench.claims.release(key(1))
-        bench.link.answer(Unavailable(Reason.STORE_UNAVAILABLE, "unknown command"))
+        bench.link.answer(Unavailable(Reason.STORE_UNAVAILABLE, "syntax error"))
         (script,) = bench.link.take()[0]
         assert script[0] == b"EVAL"
         assert script[2:] == [b"1", key(1), sent[0][2]]

@@ -53,9 +53,12 @@ Exit status: 0 the gateway would accept the request, 1 it would refuse it, 2 the
     "--try-host", "try_hosts", multiple=True, metavar="HOST", help="Another host that devices may have signed."
 )
 @click.option(
-    "--scan", type=click.IntRange(0, 1_000_000), default=1000, show_default=True,
+    "--scan",
+    type=click.IntRange(0, 1_000_000),
+    default=1000,
+    show_default=True,
     help="How many other clients' keys to try when the signature is not this client's.",
-)  # fmt: skip
+)
 @click.option("--base-only", is_flag=True, help="Write the exact octets of the signature base, and nothing else.")
 @click.option("--json", "as_json", is_flag=True, help="Everything as one JSON object.")
 @click.option("--keyid-of", metavar="CERT", help="Print the keyid of a certificate: hex SHA-256 of its SPKI.")
@@ -102,9 +105,7 @@ def _run(
     capture = captures.read(_read(request_file), _read(body_file) if body_file is not None else None)
     notes: list[str] = []
     config, origin = _config(capture, config_file, store_url, public_url, profile, base_path, notes)
-    options = Options(
-        now_s=_moment(moment), system_s=time.time(), try_hosts=try_hosts, scan=scan, origin_source=origin
-    )
+    options = Options(now_s=_moment(moment), system_s=time.time(), try_hosts=try_hosts, scan=scan, origin_source=origin)
     with _lookup(config, cert_file, client_id, notes) as lookup:
         report = explain(capture, config, _peer(config, capture, peer, notes), lookup, options)
     _show(report, tuple(notes), base_only, as_json)
@@ -144,7 +145,7 @@ def _keyid(path: str) -> str:
 
 def _read(path: str) -> bytes:
     if path == "-":
-        return bytes(click.get_binary_stream("stdin").read())
+        return sys.stdin.buffer.read()
     try:
         return Path(path).read_bytes()
     except OSError as error:

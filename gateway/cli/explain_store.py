@@ -1,17 +1,18 @@
-"""Reads a store for `wfm-gateway explain`: clients, who has which key, which replay claims are taken. Writes nothing."""
+"""Reads a store for `wfm-gateway explain`: clients, who has which key, which replay claims are taken. Writes
+nothing."""
 
 import contextlib
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from gateway.config import Config
 from gateway.cli.explain_subject import subject_of
+from gateway.config import Config
 from gateway.config.store import without_password
 from gateway.model import Client
 from gateway.reasons import ConfigError, Reason
 from gateway.registry import embedded, keys, records, store_client, targets
-from gateway.registry.certificates import read_certificate
 from gateway.registry.answers import Found, Missing, Unavailable
+from gateway.registry.certificates import read_certificate
 from gateway.registry.records import RecordMismatch
 from gateway.registry.store_url import EmbeddedStore, Endpoint
 

@@ -42,7 +42,10 @@ def head(facts: Facts, reading: Reading) -> Step:
     head_ = facts.head
     reserved = head_.reserved()
     body = f"{count(len(facts.capture.body), 'octet')} of body" if facts.capture.body else "no body"
-    summary = f"{shown(head_.method)} {shown(head_.target, 120)} HTTP/1.{head_.minor}, {count(head_.field_count, 'field')}, {body}"
+    summary = (
+        f"{shown(head_.method)} {shown(head_.target, 120)} HTTP/1.{head_.minor}, {count(head_.field_count, 'field')},"
+        f" {body}"
+    )
     mark = Mark.OK
     if reserved is not None:
         mark, summary = Mark.FAIL, sentence(Reason.REQUEST_RESERVED, reserved.decode())
@@ -134,8 +137,11 @@ def _parameters(candidate: Candidate, facts: Facts) -> list[tuple[str, str]]:
         if moment is not None:
             rows.append((name, f"{moment} = {moments.both(moment, facts.now_s)}"))
     for name, text in (
-        ("keyid", candidate.keyid), ("alg", candidate.alg), ("nonce", candidate.nonce), ("tag", candidate.tag)
-    ):  # fmt: skip
+        ("keyid", candidate.keyid),
+        ("alg", candidate.alg),
+        ("nonce", candidate.nonce),
+        ("tag", candidate.tag),
+    ):
         if text is not None:
             rows.append((name, shown(text, 200)))
     return rows
@@ -164,9 +170,12 @@ def components(facts: Facts) -> Step:
         names = " ".join(f'"{shown(name)}"' for name in missing)
         return Step(name="components", title="Components", mark=Mark.FAIL, summary=f"not covered: {names}", table=table)
     return Step(
-        name="components", title="Components", mark=Mark.OK,
-        summary=f"{count(len(rows), 'component')} covered, among them all that are required", table=table,
-    )  # fmt: skip
+        name="components",
+        title="Components",
+        mark=Mark.OK,
+        summary=f"{count(len(rows), 'component')} covered, among them all that are required",
+        table=table,
+    )
 
 
 def policy(facts: Facts) -> Step:

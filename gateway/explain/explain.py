@@ -6,8 +6,8 @@ from gateway._native import Refused, parse_head, select
 from gateway.config import Config
 from gateway.explain import checks, proofs
 from gateway.explain.capture import Capture
+from gateway.explain.diagnosis import Diagnosis
 from gateway.explain.facts import gather
-from gateway.explain.hints import Diagnosis
 from gateway.explain.judge import Reading, judge, read
 from gateway.explain.lookup import Lookup
 from gateway.explain.report import Report, Step
@@ -16,8 +16,8 @@ from gateway.model import Peer
 
 
 class Options(msgspec.Struct, frozen=True, kw_only=True):
-    """`now_s` None: judge as of the moment that the signature says it was made at; `system_s` then stands in where it does
-    not say. `scan`: how many other clients' keys may be tried. `origin_source` says where scheme and authority
+    """`now_s` None: judge as of the moment that the signature says it was made at; `system_s` then stands in where it
+    does not say. `scan`: how many other clients' keys may be tried. `origin_source` says where scheme and authority
     come from, if not from the configuration."""
 
     now_s: float | None
@@ -39,9 +39,11 @@ def explain(capture: Capture, config: Config, peer: Peer, lookup: Lookup, option
         created = _created(reading)
         now_s = options.system_s if created is None else float(created)
         notes += (
-            "judged by the clock: no signature says when it was created"
-            if created is None
-            else f"judged as of created={created}: this says nothing about the clock of the device",
+            (
+                "judged by the clock: no signature says when it was created"
+                if created is None
+                else f"judged as of created={created}: this says nothing about the clock of the device"
+            ),
         )
     judged = judge(reading, capture, config, peer, lookup, now_s)
     if reading.head is None:
@@ -52,9 +54,16 @@ def explain(capture: Capture, config: Config, peer: Peer, lookup: Lookup, option
     if judged.open_route:
         return Report(notes, (*steps, proofs.verdict(judged.verdict)), None, None, (), judged.verdict, 0)
     steps += [
-        checks.signatures(facts), checks.components(facts), checks.policy(facts), proofs.key(facts), proofs.base(facts),
-        proofs.arithmetic(facts), proofs.digest(facts), proofs.replay(facts), proofs.verdict(judged.verdict),
-    ]  # fmt: skip
+        checks.signatures(facts),
+        checks.components(facts),
+        checks.policy(facts),
+        proofs.key(facts),
+        proofs.base(facts),
+        proofs.arithmetic(facts),
+        proofs.digest(facts),
+        proofs.replay(facts),
+        proofs.verdict(judged.verdict),
+    ]
     diagnosis = Diagnosis(facts, options.try_hosts, options.scan)
     hints = tuple(sorted(diagnosis.hints, key=lambda hint: not hint.proven))
     return Report(notes, tuple(steps), facts.base, diagnosis.signed_base, hints, judged.verdict, diagnosis.attempts)
@@ -72,7 +81,8 @@ def _created(reading: Reading) -> int | None:
 
 
 def _place(capture: Capture) -> str:
-    """The first line with which the strict reader's answer is the one for the whole head; empty if no line is to blame."""
+    """The first line with which the strict reader's answer is the one for the whole head; empty if no line is to
+    blame."""
     lines = capture.head.removesuffix(b"\r\n\r\n").split(b"\r\n")
     whole = _answer(capture.head)
     if whole is None:

@@ -110,9 +110,28 @@ def gather(
     certificates = _ordered(found, focus, rules, now_s)
     bases = _bases(focus, view)
     return Facts(
-        config, rules, capture, head, peer, now_s, match, external, view, candidates, focus, _digest(head), realm, client_id, found,
-        certificates, bases, _operate(focus, bases, certificates, choice), lookup, judged, origin_source,
-    )  # fmt: skip
+        config,
+        rules,
+        capture,
+        head,
+        peer,
+        now_s,
+        match,
+        external,
+        view,
+        candidates,
+        focus,
+        _digest(head),
+        realm,
+        client_id,
+        found,
+        certificates,
+        bases,
+        _operate(focus, bases, certificates, choice),
+        lookup,
+        judged,
+        origin_source,
+    )
 
 
 def _locate(head: Head, config: Config, peer: Peer) -> External | Refused:

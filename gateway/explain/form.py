@@ -1,4 +1,5 @@
-"""A signature base taken apart, so that it can be put together again as a device with one mistake would (RFC 9421 §2.5)."""
+"""A signature base taken apart, so that it can be put together again as a device with one mistake would (RFC 9421
+§2.5)."""
 
 import re
 from collections.abc import Callable
@@ -43,8 +44,8 @@ TARGET_URI: Final = b'"@target-uri"'
 
 
 class Line(msgspec.Struct, frozen=True):
-    """One component: its identifier as RFC 9421 writes it, how it is written in this base, and the value; None means that
-    the value follows from the parts."""
+    """One component: its identifier as RFC 9421 writes it, how it is written in this base, and the value; None means
+    that the value follows from the parts."""
 
     identifier: bytes
     written: bytes
@@ -52,7 +53,8 @@ class Line(msgspec.Struct, frozen=True):
 
 
 class Form(msgspec.Struct, frozen=True):
-    """A signature base by its parts. The defaults are what RFC 9421 says; each field is something that devices get wrong."""
+    """A signature base by its parts. The defaults are what RFC 9421 says; each field is something that devices get
+    wrong."""
 
     parts: Parts
     lines: tuple[Line, ...]
@@ -88,8 +90,8 @@ class Form(msgspec.Struct, frozen=True):
 
 
 class Change(msgspec.Struct, frozen=True):
-    """One known mistake, as it would show in this request: a stable `code`, what was `found`, and what to do about it on
-    the device, and on the gateway or in front of it."""
+    """One known mistake, as it would show in this request: a stable `code`, what was `found`, and what to do about it
+    on the device, and on the gateway or in front of it."""
 
     code: str
     title: str

@@ -40,8 +40,8 @@ class Reading(msgspec.Struct, frozen=True):
 
 
 class Judged(msgspec.Struct, frozen=True):
-    """The pipeline's decision and how it came to it: the attempts with the engine's answers, what was verified, the replay
-    keys that would be claimed, and whether one of them is claimed already (None: nobody knows)."""
+    """The pipeline's decision and how it came to it: the attempts with the engine's answers, what was verified, the
+    replay keys that would be claimed, and whether one of them is claimed already (None: nobody knows)."""
 
     verdict: Verdict
     attempts: tuple[tuple[Attempt, bool], ...] = ()

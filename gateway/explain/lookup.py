@@ -27,7 +27,8 @@ class Lookup(Protocol):
         ...
 
     def subjects(self, realm: str, client_id: str) -> Mapping[str, str]:
-        """Subjects of the client's certificates (RFC 4514) by the certificate's hex SHA-256, as far as they are known."""
+        """Subjects of the client's certificates (RFC 4514) by the certificate's hex SHA-256, as far as they are
+        known."""
         ...
 
     def owner(self, realm: str, spki_sha256: str) -> str | None:

@@ -57,23 +57,37 @@ def read(head: Head, parts: Parts) -> Meant | None:
     found = dict(parameters)
     created = found.get(b"created", b"")
     return Meant(
-        label, octets, form, match[2].strip(), int(created) if _NUMBER.fullmatch(created) else None,
-        _unquoted(found.get(b"alg")), _unquoted(found.get(b"keyid")), tuple(changes),
-    )  # fmt: skip
+        label,
+        octets,
+        form,
+        match[2].strip(),
+        int(created) if _NUMBER.fullmatch(created) else None,
+        _unquoted(found.get(b"alg")),
+        _unquoted(found.get(b"keyid")),
+        tuple(changes),
+    )
 
 
 def _label(label: bytes | None, changes: list[Change]) -> str:
     if label is None:
         changes.append(
-            Change("label-missing", "Signature-Input has no label", "the inner list stands without `label=` before it",
-                   "send `Signature-Input: sig1=(...)` and `Signature: sig1=:...:` with the same label")
-        )  # fmt: skip
+            Change(
+                "label-missing",
+                "Signature-Input has no label",
+                "the inner list stands without `label=` before it",
+                "send `Signature-Input: sig1=(...)` and `Signature: sig1=:...:` with the same label",
+            )
+        )
         return ""
     if label != label.lower():
         changes.append(
-            Change("label-case", "The label has upper-case letters", f"the label is {shown(label)}",
-                   f"write the label in lower case in both fields ({_RFC} section 3.1.2: keys are lower case)")
-        )  # fmt: skip
+            Change(
+                "label-case",
+                "The label has upper-case letters",
+                f"the label is {shown(label)}",
+                f"write the label in lower case in both fields ({_RFC} section 3.1.2: keys are lower case)",
+            )
+        )
     return label.decode("ascii").lower()
 
 
@@ -86,15 +100,23 @@ def _components(text: bytes, changes: list[Change]) -> list[tuple[bytes, bytes]]
     strict = b" ".join(written for written, _ in found)
     if b"," in text:
         changes.append(
-            Change("component-commas", "Commas between the components", f"the list is ({shown(text, 120)})",
-                   "separate the components by single spaces, without commas")
-        )  # fmt: skip
+            Change(
+                "component-commas",
+                "Commas between the components",
+                f"the list is ({shown(text, 120)})",
+                "separate the components by single spaces, without commas",
+            )
+        )
     elif b'"' not in text and text.strip():
         quotes = "single quotes" if b"'" in text else "no quotes"
         changes.append(
-            Change("component-quotes", f"The component names have {quotes}", f"the list is ({shown(text, 120)})",
-                   f"write each component in double quotes: ({shown(strict, 120)})")
-        )  # fmt: skip
+            Change(
+                "component-quotes",
+                f"The component names have {quotes}",
+                f"the list is ({shown(text, 120)})",
+                f"write each component in double quotes: ({shown(strict, 120)})",
+            )
+        )
     capital = [match[1] for match in _ITEM.finditer(text) if match[1] != match[1].lower()]
     if capital:
         changes.append(capital_change(capital))
@@ -136,14 +158,22 @@ def _parameters(text: bytes, changes: list[Change]) -> list[tuple[bytes, bytes]]
         found.append((lower, value))
     if bare:
         changes.append(
-            Change("parameter-quotes", "Text parameters without double quotes", f"{', '.join(bare)} without double quotes",
-                   'write text parameters as strings, for example ;keyid="..."')
-        )  # fmt: skip
+            Change(
+                "parameter-quotes",
+                "Text parameters without double quotes",
+                f"{', '.join(bare)} without double quotes",
+                'write text parameters as strings, for example ;keyid="..."',
+            )
+        )
     if quoted:
         changes.append(
-            Change("created-text", "created or expires is not an integer", f"{', '.join(quoted)} is not a bare integer",
-                   "write whole seconds without quotes and without a fraction: ;created=1700000000")
-        )  # fmt: skip
+            Change(
+                "created-text",
+                "created or expires is not an integer",
+                f"{', '.join(quoted)} is not a bare integer",
+                "write whole seconds without quotes and without a fraction: ;created=1700000000",
+            )
+        )
     return found
 
 
@@ -173,14 +203,23 @@ def _octets(values: bytes, label: bytes, changes: list[Change]) -> bytes | None:
     if match[2] is None:
         how = "in double quotes" if match[3] is not None else "bare"
         changes.append(
-            Change("signature-colons", "The signature has no colons around it", f"the base64 text stands {how}",
-                   f"write `Signature: {shown(label) or 'sig1'}=:<base64>:`; the colons are part of the syntax (RFC 9651 section 3.3.5)")
-        )  # fmt: skip
+            Change(
+                "signature-colons",
+                "The signature has no colons around it",
+                f"the base64 text stands {how}",
+                f"write `Signature: {shown(label) or 'sig1'}=:<base64>:`; the colons are part of the syntax (RFC 9651"
+                " section 3.3.5)",
+            )
+        )
     if match[1] is None and label:
         changes.append(
-            Change("label-missing", "Signature has no label", "the value stands without `label=` before it",
-                   f"write `Signature: {shown(label)}=:<base64>:`")
-        )  # fmt: skip
+            Change(
+                "label-missing",
+                "Signature has no label",
+                "the value stands without `label=` before it",
+                f"write `Signature: {shown(label)}=:<base64>:`",
+            )
+        )
     return loose_base64(text, changes)
 
 
@@ -189,14 +228,22 @@ def loose_base64(text: bytes, changes: list[Change]) -> bytes | None:
     plain = text.strip()
     if re.search(rb"[-_]", plain):
         changes.append(
-            Change("base64url", "The signature is in base64url", "the base64 text has - or _ in it",
-                   "encode the signature with plain base64 (+ and /, padded with =), not base64url")
-        )  # fmt: skip
+            Change(
+                "base64url",
+                "The signature is in base64url",
+                "the base64 text has - or _ in it",
+                "encode the signature with plain base64 (+ and /, padded with =), not base64url",
+            )
+        )
     elif len(plain) % 4 and not plain.endswith(b"="):
         changes.append(
-            Change("base64-padding", "The base64 text of the signature has no padding", f"{len(plain)} characters, no =",
-                   "pad the base64 text with = to a multiple of four characters")
-        )  # fmt: skip
+            Change(
+                "base64-padding",
+                "The base64 text of the signature has no padding",
+                f"{len(plain)} characters, no =",
+                "pad the base64 text with = to a multiple of four characters",
+            )
+        )
     plain = plain.rstrip(b"=").translate(bytes.maketrans(b"-_", b"+/"))
     try:
         return base64.b64decode(plain + b"=" * (-len(plain) % 4), validate=True)

@@ -1,4 +1,5 @@
-"""Answers "does this signature fit this base" for one key, in every way that libraries sign, and counts the questions (R5)."""
+"""Answers "does this signature fit this base" for one key, in every way that libraries sign, and counts the questions
+(R5)."""
 
 import base64
 import hashlib
@@ -38,7 +39,8 @@ class Budget:
 
 
 class Way(msgspec.Struct, frozen=True):
-    """One way to sign: `check` says if octets fit a message; `changes` tell how it differs from what the gateway does."""
+    """One way to sign: `check` says if octets fit a message; `changes` tell how it differs from what the gateway
+    does."""
 
     check: Callable[[bytes, bytes], bool]
     changes: tuple[Change, ...] = ()
@@ -55,7 +57,8 @@ class Oracle(Protocol):
 def oracle_for(certificate: Certificate, alg: str | None, allowed: tuple[Algorithm, ...]) -> Oracle:
     """The oracle of a certificate's key.
 
-    :param alg: the parameter of the signature; without it the key decides, and for RSA any of `allowed` is the gateway's way
+    :param alg: the parameter of the signature; without it the key decides, and for RSA any of `allowed` is the
+    gateway's way
     """
     key = load_der_public_key(certificate.spki)
     if isinstance(key, ec.EllipticCurvePublicKey):
@@ -85,8 +88,8 @@ def _prehashed(what: str) -> Change:
         "prehashed",
         "Something else than the signature base was signed",
         f"the device signed the {what}",
-        "give the library the octets of the signature base itself: it hashes them (a function that wants a hash instead is "
-        "usually called sign_digest, sign prehashed or NONEwith...)",
+        "give the library the octets of the signature base itself: it hashes them (a function that wants a hash instead"
+        " is usually called sign_digest, sign prehashed or NONEwith...)",
     )
 
 
@@ -224,9 +227,11 @@ def _padding_change(block: Block, alg: str | None, allowed: tuple[Algorithm, ...
             "rsa-padding",
             f"Signed as {made.value}, but not said so" if alg is not None else f"Signed as {made.value}",
             f"the padding inside of the signature is that of {made.value}; the gateway checks {', '.join(wanted)}",
-            f'sign with {" or ".join(wanted)}, or say alg="{made.value}"'
-            if alg is not None
-            else f"sign with {' or '.join(wanted)}",
+            (
+                f'sign with {" or ".join(wanted)}, or say alg="{made.value}"'
+                if alg is not None
+                else f"sign with {' or '.join(wanted)}"
+            ),
             f"add {made.value} to policy.algorithms and policy.rsa_algorithms" if alg is None else "",
         )
     if block.padding == "pss":
@@ -248,13 +253,14 @@ def _pss_change(block: Block) -> Change:
             "rsa-pss-hash",
             f"PSS with {_named(block.hash)} and MGF1 with {_named(block.mgf)}",
             f"the padding inside of the signature is {found}",
-            "sign as rsa-pss-sha512: SHA-512, MGF1 with SHA-512, a salt of 64 octets (RFC 9421 section 3.3.1); in Java give a "
-            "PSSParameterSpec, its default has MGF1 with SHA-1",
+            "sign as rsa-pss-sha512: SHA-512, MGF1 with SHA-512, a salt of 64 octets (RFC 9421 section 3.3.1); in Java"
+            " give a PSSParameterSpec, its default has MGF1 with SHA-1",
         )
     return Change(
         "pss-salt-length",
         f"PSS salt of {len(block.salt)} octets instead of {exact}",
         f"the padding inside of the signature is {found}",
-        f"set the salt length to {exact} octets, the size of the hash (not max, auto or 0): padding.PSS(..., salt_length={exact}) in "
-        "Python, rsa.PSSSaltLengthEqualsHash in Go, RSA_PSS_SALTLEN_DIGEST in OpenSSL, saltLength in WebCrypto and Node",
+        f"set the salt length to {exact} octets, the size of the hash (not max, auto or 0): padding.PSS(...,"
+        f" salt_length={exact}) in Python, rsa.PSSSaltLengthEqualsHash in Go, RSA_PSS_SALTLEN_DIGEST in OpenSSL,"
+        " saltLength in WebCrypto and Node",
     )

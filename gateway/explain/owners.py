@@ -33,7 +33,10 @@ def hints(facts: Facts, signed: Signed, scan: int) -> Iterator[Hint]:
                 code="other-key",
                 title="Another key made this signature",
                 found="opened with the registered RSA key, the signature has no padding inside",
-                proof="every signature of this key has one, whatever was signed (RFC 8017 section 9); or the octets are damaged",
+                proof=(
+                    "every signature of this key has one, whatever was signed (RFC 8017 section 9); or the octets are"
+                    " damaged"
+                ),
                 proven=True,
                 device="sign with the key of the registered certificate",
                 gateway=_REGISTER,
@@ -67,7 +70,8 @@ def _keyid_only(facts: Facts, keyid: str) -> Iterator[Hint]:
 
 
 def _recovered(facts: Facts, signed: Signed) -> Hint | None:
-    """An ECDSA signature and what was signed determine the key; it says something if the keyid or the store knows it."""
+    """An ECDSA signature and what was signed determine the key; it says something if the keyid or the store knows
+    it."""
     if signed.octets is None:
         return None
     plain = signed.form.octets()

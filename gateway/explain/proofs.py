@@ -27,9 +27,11 @@ def key(facts: Facts) -> Step:
         return none("key", "Key", "there is no client id to look up")
     if isinstance(found, Missing):
         return Step(
-            name="key", title="Key", mark=Mark.FAIL,
+            name="key",
+            title="Key",
+            mark=Mark.FAIL,
             summary=sentence(Reason.KEY_UNKNOWN, f"{facts.client_id} in realm {facts.realm}"),
-        )  # fmt: skip
+        )
     if isinstance(found, Unavailable):
         return Step(name="key", title="Key", mark=Mark.FAIL, summary=sentence(found.reason, found.detail))
     keyid = facts.focus.keyid if facts.focus is not None else None
@@ -92,10 +94,13 @@ def base(facts: Facts) -> Step:
     others = [authority for authority, other in facts.bases if other != octets_]
     rows += [("also tried", f"the same with authority {shown(authority)}") for authority in others]
     return Step(
-        name="base", title="Signature base", mark=Mark.OK, octets=octets_,
+        name="base",
+        title="Signature base",
+        mark=Mark.OK,
+        octets=octets_,
         summary=f"{count(lines, 'line')}, {count(len(octets_), 'octet')}, LF between lines and none at the end",
         facts=tuple(rows),
-    )  # fmt: skip
+    )
 
 
 def arithmetic(facts: Facts) -> Step:
@@ -199,9 +204,12 @@ def replay(facts: Facts) -> Step:
         )
     known = "free in the store" if judged.seen is False else "no store was asked if it is taken"
     return Step(
-        name="replay", title="Replay", mark=Mark.OK, facts=tuple(rows),
+        name="replay",
+        title="Replay",
+        mark=Mark.OK,
+        facts=tuple(rows),
         summary=f"{count(len(judged.claims), 'key')} would be claimed, {known}; this explanation claims nothing",
-    )  # fmt: skip
+    )
 
 
 def _key_text(claim: bytes) -> str:
@@ -225,6 +233,9 @@ def verdict(outcome: Verdict) -> Step:
         rows.insert(0, ("detail", shown(outcome.detail, 300)))
     rows.append(("remedy", row.remedy))
     return Step(
-        name="verdict", title="Verdict", mark=Mark.FAIL,
-        summary=f"refused with {row.status} {outcome.reason.value}: {row.sentence}", facts=tuple(rows),
-    )  # fmt: skip
+        name="verdict",
+        title="Verdict",
+        mark=Mark.FAIL,
+        summary=f"refused with {row.status} {outcome.reason.value}: {row.sentence}",
+        facts=tuple(rows),
+    )

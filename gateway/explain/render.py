@@ -1,4 +1,5 @@
-"""An explanation for a terminal: one line a step, details below, hints last. Every text of a device was escaped before."""
+"""An explanation for a terminal: one line a step, details below, hints last. Every text of a device was escaped
+before."""
 
 import difflib
 from typing import Final
@@ -50,8 +51,8 @@ def render(report: Report, console: Console) -> None:
 
 def _unknown(report: Report) -> Text:
     return Text(
-        f"None of the known mistakes explains it ({count(report.attempts, 'attempt')} made). Let the device print the base that it "
-        "signs and compare it: wfm-gateway explain ... --base-only | diff - device-base.txt"
+        f"None of the known mistakes explains it ({count(report.attempts, 'attempt')} made). Let the device print the"
+        " base that it signs and compare it: wfm-gateway explain ... --base-only | diff - device-base.txt"
     )
 
 

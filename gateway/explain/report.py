@@ -1,4 +1,5 @@
-"""What an explanation consists of: steps with verdicts, the signature base, hints, and what the gateway would answer."""
+"""What an explanation consists of: steps with verdicts, the signature base, hints, and what the gateway would
+answer."""
 
 from enum import StrEnum
 
@@ -70,8 +71,8 @@ class Verdict(msgspec.Struct, frozen=True):
 
 class Report(msgspec.Struct, frozen=True):
     """The whole explanation. `notes` tell what was changed in the capture and what was assumed; `base` is the signature
-    base, None where there is none; `signed_base` what the device signed, if that was found out; `attempts` counts what the
-    diagnosis tried."""
+    base, None where there is none; `signed_base` what the device signed, if that was found out; `attempts` counts what
+    the diagnosis tried."""
 
     notes: tuple[str, ...]
     steps: tuple[Step, ...]

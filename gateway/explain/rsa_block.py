@@ -1,4 +1,5 @@
-"""Opens an RSA signature with the public key: the padding inside tells how it was made, whatever was signed (RFC 8017)."""
+"""Opens an RSA signature with the public key: the padding inside tells how it was made, whatever was signed (RFC
+8017)."""
 
 import hashlib
 from collections.abc import Iterator
@@ -18,8 +19,8 @@ _DIGEST_INFO: Final = {
 
 
 class Block(msgspec.Struct, frozen=True):
-    """`padding` is pss, v1_5, or v1_5-bare (a hash without DigestInfo); `mgf` and `salt` are those of PSS; `digest` is the
-    hash of the message (v1_5) or the octets H (PSS)."""
+    """`padding` is pss, v1_5, or v1_5-bare (a hash without DigestInfo); `mgf` and `salt` are those of PSS; `digest` is
+    the hash of the message (v1_5) or the octets H (PSS)."""
 
     padding: str
     hash: str

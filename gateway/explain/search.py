@@ -1,4 +1,5 @@
-"""Looks for what the device signed: the plain reading first, then one change, then two together, until the budget is spent."""
+"""Looks for what the device signed: the plain reading first, then one change, then two together, until the budget is
+spent."""
 
 from collections.abc import Iterable, Sequence
 from typing import Final

@@ -2,7 +2,8 @@
 
 
 def shown(data: bytes | str, limit: int = 0) -> str:
-    """The text with every octet outside of visible ASCII and space as `\\xNN`; cut to `limit` characters if it is not 0."""
+    """The text with every octet outside of visible ASCII and space as `\\xNN`; cut to `limit` characters if it is not
+    0."""
     octets = data.encode("utf-8", "surrogateescape") if isinstance(data, str) else data
     text = "".join(chr(octet) if 0x20 <= octet < 0x7F else f"\\x{octet:02x}" for octet in octets)
     if limit and len(text) > limit:

@@ -111,12 +111,15 @@ def _mismatch(digest: Digest, body: bytes, encodings: list[bytes], framed: bytes
         for octets, title, found, device in _encodings(announced):
             if octets == own:
                 return _hint("digest-encoding", title, found, value, device)
-        for other, hash_ in (*_HASHES.items(), ("sha-1", hashlib.sha1), ("md5", hashlib.md5)):  # noqa: S303 - to recognise
+        for other, hash_ in (*_HASHES.items(), ("sha-1", hashlib.sha1), ("md5", hashlib.md5)):
             if other != name and hash_(body).digest() == announced:
                 return _hint(
-                    "digest-algorithm", f"The {name} of Content-Digest is a {other}", f"{count(len(announced), 'octet')}, the {other} of the body",
-                    value, f"send the algorithm under its own name: {value}",
-                )  # fmt: skip
+                    "digest-algorithm",
+                    f"The {name} of Content-Digest is a {other}",
+                    f"{count(len(announced), 'octet')}, the {other} of the body",
+                    value,
+                    f"send the algorithm under its own name: {value}",
+                )
         for content, title, device in _bodies(body, encodings, framed):
             if content != body and _HASHES[name](content).digest() == announced:
                 return _hint(
@@ -129,17 +132,23 @@ def _mismatch(digest: Digest, body: bytes, encodings: list[bytes], framed: bytes
             proof="tried line ends, encodings and JSON layouts of the body; none has this digest",
             proven=False,
             device=f"hash exactly the octets that are sent; for this body it is Content-Digest: {value}",
-            gateway="look if a hop on the way changes bodies (recoding, filters); a capture may differ from the wire: give the body "
-            "with --body FILE",
+            gateway=(
+                "look if a hop on the way changes bodies (recoding, filters); a capture may differ from the wire: give"
+                " the body with --body FILE"
+            ),
         )
     raise AssertionError("one of the digests must differ")
 
 
 def _hint(code: str, title: str, found: str, value: str, device: str) -> Hint:
     return Hint(
-        code=code, title=title, found=found, proof="tried: read like that, Content-Digest matches the body", proven=True,
+        code=code,
+        title=title,
+        found=found,
+        proof="tried: read like that, Content-Digest matches the body",
+        proven=True,
         device=f"{device}; for this body it is Content-Digest: {value}",
-    )  # fmt: skip
+    )
 
 
 def _encodings(announced: bytes) -> Iterator[tuple[bytes, str, str, str]]:
@@ -147,14 +156,18 @@ def _encodings(announced: bytes) -> Iterator[tuple[bytes, str, str, str]]:
     again = base64.b64encode(announced)
     if re.fullmatch(rb"(?:[0-9A-Fa-f]{2})+", again):
         yield (
-            bytes.fromhex(again.decode()), "The digest is in hex", "between the colons stand hex digits",
+            bytes.fromhex(again.decode()),
+            "The digest is in hex",
+            "between the colons stand hex digits",
             "put base64 of the hash's octets between the colons",
-        )  # fmt: skip
+        )
     if re.fullmatch(rb"(?:[0-9A-Fa-f]{2})+", announced):
         yield (
-            bytes.fromhex(announced.decode()), "The digest is base64 of hex text", "the octets are the hex text of a hash",
+            bytes.fromhex(announced.decode()),
+            "The digest is base64 of hex text",
+            "the octets are the hex text of a hash",
             "encode the hash's octets, not their hex text",
-        )  # fmt: skip
+        )
     if re.fullmatch(rb"[A-Za-z0-9+/_-]+={0,2}", announced):
         text = announced.rstrip(b"=").translate(bytes.maketrans(b"-_", b"+/"))
         try:

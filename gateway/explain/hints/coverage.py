@@ -26,7 +26,7 @@ def digest_required(facts: Facts) -> bool:
 
 
 def _has_body(facts: Facts) -> bool:
-    return facts.head.content_length > 0 or facts.head.chunked and bool(facts.capture.body)
+    return facts.head.content_length > 0 or (facts.head.chunked and bool(facts.capture.body))
 
 
 def hints(facts: Facts) -> Iterator[Hint]:
@@ -43,8 +43,10 @@ def hints(facts: Facts) -> Iterator[Hint]:
             proof="the component list",
             proven=True,
             device='add "content-digest" to the components that are signed: nothing protects the body otherwise',
-            gateway="for devices of before February 2026: wfm-gateway clients add ... with require_covered_digest = false for that "
-            "client, or policy.require_covered_digest = false for all",
+            gateway=(
+                "for devices of before February 2026: wfm-gateway clients add ... with require_covered_digest = false"
+                " for that client, or policy.require_covered_digest = false for all"
+            ),
         )
     elif missing:
         names = " ".join(f'"{shown(name)}"' for name in missing)

@@ -23,7 +23,10 @@ def hints(facts: Facts) -> Iterator[Hint]:
             yield Hint(
                 code="certificate-validity",
                 title="The certificate whose key signed is not valid now",
-                found=f"valid from {moments.both(certificate.not_before, facts.now_s)} to {moments.both(certificate.not_after, facts.now_s)}",
+                found=(
+                    f"valid from {moments.both(certificate.not_before, facts.now_s)} to"
+                    f" {moments.both(certificate.not_after, facts.now_s)}"
+                ),
                 proof="the signature verifies with its key",
                 proven=True,
                 device="renew the certificate, and check the clocks",
@@ -79,11 +82,13 @@ def _keyid(facts: Facts, keyid: str) -> Iterator[Hint]:
         found=f'keyid="{shown(keyid, 100)}"',
         proof=f"compared with the registered key, whose keyid is {wanted}",
         proven=True,
-        device=f'send keyid="{wanted}": lower-case hex SHA-256 of the SubjectPublicKeyInfo in DER '
-        "(`wfm-gateway explain --keyid-of CERT` prints it)",
-        gateway=TABLE[Reason.KEY_ID].remedy
-        if refused
-        else "policy.keyid decides if it matters; here it is only logged",
+        device=(
+            f'send keyid="{wanted}": lower-case hex SHA-256 of the SubjectPublicKeyInfo in DER '
+            "(`wfm-gateway explain --keyid-of CERT` prints it)"
+        ),
+        gateway=(
+            TABLE[Reason.KEY_ID].remedy if refused else "policy.keyid decides if it matters; here it is only logged"
+        ),
     )
 
 

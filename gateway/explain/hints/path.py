@@ -27,9 +27,12 @@ def hints(facts: Facts) -> Iterator[Hint]:
     elif match.reason is Reason.REQUEST_METHOD:
         allowed = ", ".join(match.allow)
         yield _hint(
-            "method", f"The route takes {allowed}, not {shown(facts.head.method)}",
-            f"{shown(facts.head.method)} {shown(facts.head.path, 120)}", "the route table", f"send {allowed}",
-        )  # fmt: skip
+            "method",
+            f"The route takes {allowed}, not {shown(facts.head.method)}",
+            f"{shown(facts.head.method)} {shown(facts.head.path, 120)}",
+            "the route table",
+            f"send {allowed}",
+        )
     elif match.reason is Reason.REQUEST_PATH:
         yield _ambiguous(facts, match)
 
@@ -41,26 +44,32 @@ def _no_route(facts: Facts) -> Iterator[Hint]:
         prefix = b"/" + b"/".join(segments[:depth])
         if _finds(facts, path[len(prefix) :], "") or (base_path and _finds(facts, path[len(prefix) :], base_path)):
             yield _hint(
-                "base-path", f"The routes stand below {shown(prefix, 80)}",
-                f"{shown(path, 160)} is no route, {shown(path[len(prefix):], 160)} is one",
-                f'tried: with policy.base_path = "{shown(prefix, 80)}" a route takes the request', "",
-                f'set policy.base_path = "{shown(prefix, 80)}" (here: --base-path {shown(prefix, 80)}), or let the load balancer not '
-                "add the prefix",
-            )  # fmt: skip
+                "base-path",
+                f"The routes stand below {shown(prefix, 80)}",
+                f"{shown(path, 160)} is no route, {shown(path[len(prefix) :], 160)} is one",
+                f'tried: with policy.base_path = "{shown(prefix, 80)}" a route takes the request',
+                "",
+                f'set policy.base_path = "{shown(prefix, 80)}" (here: --base-path {shown(prefix, 80)}), or let the load'
+                " balancer not add the prefix",
+            )
             return
     if base_path and _finds(facts, path, ""):
         yield _hint(
-            "base-path", f"policy.base_path {base_path} is missing in the path",
+            "base-path",
+            f"policy.base_path {base_path} is missing in the path",
             f"{shown(path, 160)} is a route without the prefix {base_path}",
             "tried: with an empty policy.base_path a route takes the request",
             f"call {base_path}{shown(path, 120)}",
             f'set policy.base_path = "", or let the load balancer not remove {base_path}',
-        )  # fmt: skip
+        )
     elif path.endswith(b"/") and _finds(facts, path.rstrip(b"/"), base_path):
         yield _hint(
-            "trailing-slash", "A slash too many at the end of the path", shown(path, 160),
-            "tried: without it a route takes the request", "leave the slash at the end out",
-        )  # fmt: skip
+            "trailing-slash",
+            "A slash too many at the end of the path",
+            shown(path, 160),
+            "tried: without it a route takes the request",
+            "leave the slash at the end out",
+        )
 
 
 def _finds(facts: Facts, path: bytes, base_path: str) -> bool:
@@ -79,12 +88,14 @@ class _Place(msgspec.Struct, frozen=True):
 def _ambiguous(facts: Facts, match: Refusal) -> Hint:
     path = facts.head.path
     return _hint(
-        "ambiguous-path", "The path can be read in two ways", f"{shown(path, 160)}: {shown(match.detail)}",
+        "ambiguous-path",
+        "The path can be read in two ways",
+        f"{shown(path, 160)}: {shown(match.detail)}",
         "rule R1: what is signed must be what the backend executes",
-        "send the path in its plain form: no empty or dot segments, nothing percent-encoded that need not be, %2F only in the "
-        "device id",
+        "send the path in its plain form: no empty or dot segments, nothing percent-encoded that need not be, %2F only"
+        " in the device id",
         "look if a hop on the way added a slash or encoded something; profile generic can relax some of it per route",
-    )  # fmt: skip
+    )
 
 
 def _hint(code: str, title: str, found: str, proof: str, device: str, gateway: str = "") -> Hint:

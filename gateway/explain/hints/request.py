@@ -30,7 +30,9 @@ def hints(facts: Facts) -> Iterator[Hint]:
             proof="the signature base cannot be built without it",
             proven=True,
             device=f"send what is signed, or do not cover {name}",
-            gateway=f"look if a hop on the way removes {name}; hop-by-hop fields (Connection, TE, ...) cannot be covered",
+            gateway=(
+                f"look if a hop on the way removes {name}; hop-by-hop fields (Connection, TE, ...) cannot be covered"
+            ),
         )
     if facts.judged.verdict.reason is Reason.REPLAY_SEEN:
         yield Hint(
@@ -39,5 +41,8 @@ def hints(facts: Facts) -> Iterator[Hint]:
             found="its replay key is claimed in the store",
             proof=f"asked {facts.lookup.source}; nothing was claimed by this explanation",
             proven=True,
-            device="sign again for each retry, with a new created (and a nonce, if two requests may be alike in one second)",
+            device=(
+                "sign again for each retry, with a new created (and a nonce, if two requests may be alike in one"
+                " second)"
+            ),
         )

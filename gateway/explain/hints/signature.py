@@ -15,7 +15,7 @@ from gateway.explain.report import Hint
 from gateway.explain.search import Finding, search
 from gateway.explain.shown import count, shown
 from gateway.explain.signed import Signed
-from gateway.explain.variations import usual
+from gateway.explain.variations.usual import usual
 from gateway.model import Certificate, KeyType
 from gateway.signature.algorithms import FITTING, KNOWN
 
@@ -70,8 +70,10 @@ def diagnose(facts: Facts, signed: Signed, try_hosts: tuple[str, ...], scan: int
     hints += [
         _unproven(change, "read with good will; the signature does not verify even so") for change in signed.changes
     ]
-    hints += _shapes(facts, signed)
-    hints += owners.hints(facts, signed, scan)
+    owner = list(owners.hints(facts, signed, scan))
+    if not any(hint.proven for hint in owner):
+        hints += _shapes(facts, signed)
+    hints += owner
     return Diagnosed(tuple(hints))
 
 
@@ -214,7 +216,10 @@ def _wrong_size(signature: bytes, certificate: Certificate) -> Hint:
         proof=f"that is the size of a {guess} signature" if guess else "no kind of key has signatures of that size",
         proven=False,
         device="sign with the key of the registered certificate",
-        gateway="register the certificate of the key that the device signs with: wfm-gateway clients add --id ID --cert FILE",
+        gateway=(
+            "register the certificate of the key that the device signs with: wfm-gateway clients add --id ID --cert"
+            " FILE"
+        ),
     )
 
 
@@ -234,9 +239,11 @@ def _algorithm_hints(facts: Facts, signed: Signed) -> Iterator[Hint]:
             found=f'the parameter alg is "{shown(alg, 40)}"',
             proof="RFC 9421 section 6.2.2 lists the names; " + ", ".join(KNOWN),
             proven=True,
-            device=f'write alg="{name}", or leave alg out: the key decides then'
-            if name
-            else "leave alg out: the key decides then",
+            device=(
+                f'write alg="{name}", or leave alg out: the key decides then'
+                if name
+                else "leave alg out: the key decides then"
+            ),
         )
     elif fitting and alg not in fitting:
         assert certificate is not None
@@ -246,7 +253,9 @@ def _algorithm_hints(facts: Facts, signed: Signed) -> Iterator[Hint]:
             found=f"the registered key is {certificate.key_type.value}, {certificate.bits} bits",
             proof=f"a {certificate.key_type.value} key can only be used with {' or '.join(fitting)}",
             proven=True,
-            device=f'sign with alg="{fitting[0]}" or leave alg out; if the device has another key, its certificate is not the '
-            "registered one",
+            device=(
+                f'sign with alg="{fitting[0]}" or leave alg out; if the device has another key, its certificate is not'
+                " the registered one"
+            ),
             gateway="look with `wfm-gateway clients show` which certificate is registered",
         )

@@ -25,8 +25,8 @@ def scheme(form: Form) -> Iterator[Variation]:
             f"The device signed {shown(other)}://",
             f"the device signed the scheme {shown(other)}, the gateway takes it to be {shown(parts.scheme)}",
             f"sign the URL with {shown(parts.scheme)}://, as the gateway is reached from outside",
-            f'if devices really call {shown(other)}://, set listen.public_url = "{shown(other)}://...", or let a trusted proxy '
-            f"(listen.trusted_proxies) send X-Forwarded-Proto: {shown(other)}",
+            f'if devices really call {shown(other)}://, set listen.public_url = "{shown(other)}://...", or let a'
+            f" trusted proxy (listen.trusted_proxies) send X-Forwarded-Proto: {shown(other)}",
         ),
         with_parts(scheme=other),
     )
@@ -90,9 +90,9 @@ def _authority(form: Form, host: bytes, source: str) -> Variation:
             f'the device signed "{shown(host)}" (known from {source}), the gateway takes "{shown(parts.authority)}": '
             "something on the way changed the host",
             f"if {shown(host)} is not the public name of the WFM, let the device sign the one that it is",
-            f'set listen.public_url = "{shown(parts.scheme)}://{shown(host)}", or let the load balancer keep Host (nginx: '
-            "proxy_set_header Host $host; HAProxy and ALB do by default), or send X-Forwarded-Host with its address in "
-            "listen.trusted_proxies",
+            f'set listen.public_url = "{shown(parts.scheme)}://{shown(host)}", or let the load balancer keep Host'
+            " (nginx: proxy_set_header Host $host; HAProxy and ALB do by default), or send X-Forwarded-Host with its"
+            " address in listen.trusted_proxies",
         )
     return Variation("authority", change, with_parts(authority=host, host=host))
 

@@ -47,7 +47,8 @@ def methods(form: Form) -> Iterator[Variation]:
                     "method-case",
                     f'The device signed the method as "{shown(method)}"',
                     f'the device signed "@method": {shown(method)}, the request line has {shown(form.parts.method)}',
-                    f'sign the method as it is sent: "{shown(form.parts.method)}"; methods are case-sensitive (RFC 9421 section 2.2.1)',
+                    f'sign the method as it is sent: "{shown(form.parts.method)}"; methods are case-sensitive (RFC 9421'
+                    " section 2.2.1)",
                 ),
                 with_parts(method=method),
             )

@@ -75,9 +75,12 @@ def names(form: Form, capitals: tuple[bytes, ...] = ()) -> Iterator[Variation]:
     yield _named(form, without, "name-quotes", "no double quotes around the component names", PARAMS.replace(b'"', b""))
     yield _named(form, without, "name-quotes", "no double quotes around the component names", PARAMS)
     yield _named(
-        form, tuple(line.written for line in form.lines), "name-quotes", "no double quotes around @signature-params",
+        form,
+        tuple(line.written for line in form.lines),
+        "name-quotes",
+        "no double quotes around @signature-params",
         PARAMS.replace(b'"', b""),
-    )  # fmt: skip
+    )
     titled = tuple(_titled(line.written) for line in form.lines)
     upper = tuple(line.written.upper() for line in form.lines)
     lower = tuple(line.identifier for line in form.lines)
@@ -155,41 +158,53 @@ def params(form: Form, sent: bytes, label: str) -> Iterator[Variation]:
             )
 
     yield from variation(
-        sent, "params-spaces", "@signature-params was signed with other white space",
+        sent,
+        "params-spaces",
+        "@signature-params was signed with other white space",
         f"the device signed {shown(sent, 160)}; a verifier serialises it anew: {shown(form.params, 160)}",
-    )  # fmt: skip
+    )
     for prefix in (label.encode() + b"=", label.encode() + b": "):
         yield from variation(
-            prefix + form.params, "params-label", "@signature-params was signed with its label",
+            prefix + form.params,
+            "params-label",
+            "@signature-params was signed with its label",
             f'the device signed "@signature-params": {shown(prefix + form.params, 120)}',
-        )  # fmt: skip
+        )
     yield from variation(
-        b"".join(parameters).lstrip(b";"), "params-list-missing", "@signature-params was signed without the component list",
+        b"".join(parameters).lstrip(b";"),
+        "params-list-missing",
+        "@signature-params was signed without the component list",
         "the device signed the parameters alone",
-    )  # fmt: skip
+    )
     for size in range(len(parameters) - 1, -1, -1):
         for kept in combinations(parameters, size):
             gone = ", ".join(_name(one) for one in parameters if one not in kept)
             yield from variation(
-                inner + b"".join(kept), "parameter-added-later", f"{gone} stands in Signature-Input, but was not signed",
+                inner + b"".join(kept),
+                "parameter-added-later",
+                f"{gone} stands in Signature-Input, but was not signed",
                 f"the device signed @signature-params without {gone}",
-            )  # fmt: skip
+            )
     if len(parameters) <= _MOST_PERMUTED:
         for order in permutations(parameters):
             names_ = ", ".join(_name(one) for one in order)
             yield from variation(
-                inner + b"".join(order), "parameter-order", "The parameters were signed in another order than they are sent",
+                inner + b"".join(order),
+                "parameter-order",
+                "The parameters were signed in another order than they are sent",
                 f"the device signed them in the order {names_}",
-            )  # fmt: skip
+            )
     for extra in (
         b';alg="' + alg + b'"'
         for alg in (b"ecdsa-p256-sha256", b"ecdsa-p384-sha384", b"rsa-pss-sha512", b"rsa-v1_5-sha256", b"ed25519")
     ):
         if not any(_name(one) == "alg" for one in parameters):
             yield from variation(
-                form.params + extra, "parameter-lost", "A parameter was signed, but is not sent",
+                form.params + extra,
+                "parameter-lost",
+                "A parameter was signed, but is not sent",
                 f"the device signed {shown(extra[1:])} too",
-            )  # fmt: skip
+            )
 
 
 def split_params(params: bytes) -> tuple[bytes, tuple[bytes, ...]]:

@@ -64,8 +64,8 @@ def _rewritten(parts: Parts, path: bytes, why: str) -> Change:
         "The path was rewritten",
         f"the device signed {shown(path, 120)}, the gateway received {shown(parts.path, 120)}: {why}",
         "call and sign the same URL",
-        "let the load balancer pass the path on unchanged (nginx: proxy_pass without a path behind the host; no StripPrefix, no "
-        "rewrite); if the routes stand below a prefix, name it in policy.base_path",
+        "let the load balancer pass the path on unchanged (nginx: proxy_pass without a path behind the host; no"
+        " StripPrefix, no rewrite); if the routes stand below a prefix, name it in policy.base_path",
     )
 
 

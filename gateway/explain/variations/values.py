@@ -55,8 +55,13 @@ def _others(identifier: bytes, value: bytes, body: bytes) -> Iterator[tuple[byte
                     "let no hop on the way rewrite Content-Digest",
                 ),
             )
-    for other, how in ((re.sub(rb"\s*;.*", b"", value), "without its parameters"), (value + b"; charset=utf-8", "with `; charset=utf-8`"),
-                       (value + b";charset=UTF-8", "with `;charset=UTF-8`"), (value.lower(), "in lower case"), (b"", "empty")):  # fmt: skip
+    for other, how in (
+        (re.sub(rb"\s*;.*", b"", value), "without its parameters"),
+        (value + b"; charset=utf-8", "with `; charset=utf-8`"),
+        (value + b";charset=UTF-8", "with `;charset=UTF-8`"),
+        (value.lower(), "in lower case"),
+        (b"", "empty"),
+    ):
         yield (
             other,
             Change(

@@ -140,7 +140,9 @@ def der(device: Device, hash_: hashes.HashAlgorithm | None = None) -> Callable[[
     """Signs as DER."""
     assert isinstance(device.key, ec.EllipticCurvePrivateKey)
     key = device.key
-    default: hashes.HashAlgorithm = hashes.SHA256() if device.algorithm is Algorithm.ECDSA_P256_SHA256 else hashes.SHA384()
+    default: hashes.HashAlgorithm = (
+        hashes.SHA256() if device.algorithm is Algorithm.ECDSA_P256_SHA256 else hashes.SHA384()
+    )
     return lambda base: key.sign(base, ec.ECDSA(hash_ or default))
 
 

@@ -46,8 +46,10 @@ class Broken(Exception):
 class RawClient:
     """One connection to the gateway."""
 
-    def __init__(self, address: tuple[str, int] | str) -> None:
-        if isinstance(address, str):
+    def __init__(self, address: tuple[str, int] | str | socket.socket) -> None:
+        if isinstance(address, socket.socket):
+            self.sock = address
+        elif isinstance(address, str):
             self.sock = socket.socket(socket.AF_UNIX)
             self.sock.connect(address)
         else:

@@ -185,7 +185,8 @@ class _Batch(Exchange):
     __slots__ = ("_owner", "claims", "epoch", "key_length", "ttl_ms")
 
     def __init__(self, owner: Claims, epoch: bytes, key_length: int, ttl_ms: int) -> None:
-        super().__init__()
+        self.replies = []
+        self.given_up = False
         self._owner = owner
         self.epoch = epoch
         self.key_length = key_length

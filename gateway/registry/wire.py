@@ -154,17 +154,13 @@ class Wire(asyncio.Protocol):
                 exchange = waiting[0]  # an IndexError is a reply that nobody asked for
                 replies = exchange.replies
                 replies.append(reply)
-                if len(replies) == exchange.expects:
+                for _ in range(exchange.expects - len(replies)):
+                    if (reply := gets()) is _INCOMPLETE:
+                        break
+                    replies.append(reply)
+                else:
                     waiting.popleft()
-                    self.owed -= exchange.expects
-                    try:
-                        if exchange.given_up:
-                            self._abandoned -= 1
-                            exchange.late(replies)
-                        else:
-                            exchange.complete(replies)
-                    except Exception as error:
-                        self._report(error)
+                    self._settle(exchange)
                     if self._end is not None:
                         return
         except (hiredis.HiredisError, IndexError, ValueError, MemoryError) as error:
@@ -172,6 +168,17 @@ class Wire(asyncio.Protocol):
             return
         if self._wrong_server is not None:
             self.drop(self._wrong_server)
+
+    def _settle(self, exchange: Exchange) -> None:
+        self.owed -= exchange.expects
+        try:
+            if exchange.given_up:
+                self._abandoned -= 1
+                exchange.late(exchange.replies)
+            else:
+                exchange.complete(exchange.replies)
+        except Exception as error:
+            self._report(error)
 
     def _refused(self, message: str) -> Unavailable:
         why = refused(message)

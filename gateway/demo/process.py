@@ -36,7 +36,8 @@ class Child:
         """
         with log.open("wb") as output:
             process = await asyncio.create_subprocess_exec(
-                sys.executable, *arguments, stdin=asyncio.subprocess.DEVNULL, stdout=output, stderr=output,
+                # -P: the gateway that is installed, not a checkout that we happen to stand in.
+                sys.executable, "-P", *arguments, stdin=asyncio.subprocess.DEVNULL, stdout=output, stderr=output,
                 start_new_session=True, env=os.environ | {"PYTHONUNBUFFERED": "1"},
             )  # fmt: skip
         child = cls(name, process, log)

@@ -158,5 +158,5 @@ def _by_hand(site: Installation, crew: Crew) -> Iterator[str]:
 
 def _again(site: Installation) -> Iterator[str]:
     yield "Start it again with:"
-    yield f"  {shlex.quote(sys.executable)} -m gateway.demo.wfm --listen {site.wfm_url.removeprefix('http://')}"
+    yield f"  {shlex.quote(sys.executable)} -P -m gateway.demo.wfm --listen {site.wfm_url.removeprefix('http://')}"
     yield f"  wfm-gateway serve -c {shlex.quote(str(site.config_file))}"

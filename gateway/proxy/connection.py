@@ -13,6 +13,7 @@ from aiohttp.web_protocol import RequestHandler, _ErrInfo
 
 from gateway._native import Head, Refused, WireReader
 from gateway.model import Peer
+from gateway.proxy.incoming import CLOSE, Answered, ClientGone, Incoming
 from gateway.reasons import Reason
 
 if TYPE_CHECKING:
@@ -27,49 +28,6 @@ LINGER_S: Final = 2.0
 
 FRESH_S: Final = 1.0
 """How long a drain waits for the first byte of a connection that was accepted just before it."""
-
-
-class ClientGone(ConnectionError):
-    """The client's connection is closed or does not take our answer."""
-
-
-class Answered:
-    """What the handler returns to aiohttp: the answer is written already; may the connection stay open?"""
-
-    __slots__ = ("keep_alive",)
-
-    def __init__(self, keep_alive: bool) -> None:
-        self.keep_alive = keep_alive
-
-
-KEEP: Final = Answered(True)
-CLOSE: Final = Answered(False)
-
-
-class Incoming:
-    """One request as the connection hands it over: a head that our reader took, or the refusal in its place.
-
-    It stands where aiohttp has its `BaseRequest`, which would parse everything a second time.
-    """
-
-    __slots__ = ("_task", "connection", "head", "payload", "refused", "too_late")
-
-    def __init__(self, connection: "Connection", head: Head | None, payload: StreamReader) -> None:
-        self.connection = connection
-        self.head = head
-        self.payload = payload
-        self.refused: Refused | None = None
-        self.too_late = False
-        """It arrived after the gateway began to shut down."""
-        self._task: object = None
-
-    def _finish(self) -> None:
-        """aiohttp calls this when the answer is written; there is nothing to tidy."""
-
-    def _cancel(self, exc: BaseException) -> None:
-        """aiohttp calls this when the connection is lost."""
-        if not self.payload.is_eof():
-            self.payload.set_exception(exc)
 
 
 class Connection(RequestHandler):
@@ -303,20 +261,27 @@ class Connection(RequestHandler):
 
     @property
     def busy(self) -> bool:
-        """Is a request being answered, waiting, or arriving?"""
-        return self._request_in_progress or bool(self._messages) or self._reader.head_pending or self._grace
+        """Is a request being answered, waiting, or arriving, or an answer on its way?"""
+        if self._messages or self._request_in_progress or self._reader.head_pending or self._grace:
+            return True
+        return self._accepted > 0 and not self._idle
+
+    @property
+    def _idle(self) -> bool:
+        """aiohttp's loop over requests waits for one; it may be busy long before `_request_in_progress` says so."""
+        return self._waiter is not None and not self._waiter.done()
 
     def drain(self) -> None:
         """Finish what has begun, take nothing new, then close."""
         self._draining = True
-        if self._request_in_progress or self._messages or self._reader.body_pending:
-            return
-        if self._reader.head_pending:
-            self._grace = True
+        if self._messages and not self._request_in_progress:
+            self._grace = True  # it was read, and would be answered next
+        elif self._reader.head_pending:
+            self._grace = self._idle
         elif self._accepted == 0 and self._head_timer is not None:
             # Accepted a moment ago: its request may be on the way.
             self._grace = True
             self._disarm()
             self._arm(FRESH_S)
-        else:
+        elif self._idle:
             self.force_close()

@@ -7,7 +7,7 @@ import asyncio
 import itertools
 import os
 import traceback
-from typing import Any, Protocol
+from typing import Any, Final
 
 from gateway._native import Head, Refused
 from gateway.clock import Clock
@@ -16,47 +16,19 @@ from gateway.model import Admitted, Composed, Refusal
 from gateway.observe.decisions import Decisions
 from gateway.pipeline import Pipeline
 from gateway.proxy import body as bodies
-from gateway.proxy.body import Body, Spool
-from gateway.proxy.connection import CLOSE, KEEP, Answered, ClientGone, Incoming
 from gateway.proxy.forward import Delivery, forward, forward_open
+from gateway.proxy.incoming import CLOSE, KEEP, Answered, ClientGone, Incoming
+from gateway.proxy.needs import Claims, Directory, Epoch
 from gateway.proxy.relay import Relay
 from gateway.proxy.respond import Responder
+from gateway.proxy.spool import Body, Spool
 from gateway.proxy.upstream import Upstream, UpstreamError
 from gateway.proxy.verifier import Verifier
 from gateway.reasons import Reason
-from gateway.registry.answers import Claim, ClaimAnswer, Found
+from gateway.registry.answers import Claim, ClaimAnswer
 from gateway.steps import BodyFacts, NeedBody, NeedClaim, NeedKey, NeedVerification, Step
 
-CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
-
-
-class Directory(Protocol):
-    """Looks a client up: at once from memory, or later from the store."""
-
-    def find(self, realm: str, client_id: str) -> "Found | asyncio.Future[Found]":
-        """The client, or why there is none."""
-        ...
-
-
-class Claims(Protocol):
-    """Claims and releases keys of the replay store."""
-
-    def claim(self, key: bytes, ttl_ms: int) -> "asyncio.Future[ClaimAnswer]":
-        """Claim `key` if nobody has it."""
-        ...
-
-    def release(self, key: bytes) -> None:
-        """Take back a claim of ours."""
-        ...
-
-
-class Epoch(Protocol):
-    """Since when the store remembers replay claims."""
-
-    @property
-    def epoch_s(self) -> float | None:
-        """Seconds since 1970 (R13); None while unknown, and then nothing is claimed either."""
-        ...
+CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
 class Request:

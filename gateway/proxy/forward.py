@@ -10,10 +10,10 @@ from aiohttp.http_exceptions import HttpProcessingError
 
 from gateway._native import forward_fields
 from gateway.model import Admitted, Composed
-from gateway.proxy.body import Body
 from gateway.proxy.connection import Connection
 from gateway.proxy.headers import admitted_head, composed_head
 from gateway.proxy.relay import Relay
+from gateway.proxy.spool import Body
 from gateway.proxy.upstream import (
     HEAD_BYTES,
     HEAD_FIELDS,

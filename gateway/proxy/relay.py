@@ -5,8 +5,9 @@ from typing import Any, Final
 from aiohttp.client_exceptions import ClientError
 from aiohttp.streams import StreamReader
 
-from gateway.proxy.connection import ClientGone, Connection
+from gateway.proxy.connection import Connection
 from gateway.proxy.headers import AnswerHead, BadAnswer, status_line
+from gateway.proxy.incoming import ClientGone
 from gateway.proxy.respond import Responder
 from gateway.proxy.upstream import BackendProtocol, UpstreamError
 from gateway.reasons import Reason

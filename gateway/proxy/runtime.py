@@ -7,9 +7,9 @@ from gateway.config import Config
 from gateway.observe.decisions import Decisions
 from gateway.observe.log import Log
 from gateway.pipeline import Pipeline
-from gateway.proxy.body import Spool
 from gateway.proxy.exchange import Exchange
 from gateway.proxy.server import Server
+from gateway.proxy.spool import Spool
 from gateway.proxy.upstream import Upstream
 from gateway.proxy.verifier import Immediate
 from gateway.registry.claims import Claims

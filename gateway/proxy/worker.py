@@ -10,8 +10,9 @@ import os
 import signal
 import socket
 import sys
+import traceback
 from contextlib import suppress
-from typing import Final
+from typing import Any, Final
 
 import uvloop
 
@@ -33,6 +34,7 @@ async def serve(settings: Settings, listener: socket.socket, ready_fd: int) -> N
     stop = asyncio.Event()
     config = settings.config
     log = Log(level=config.log.level)
+    loop.set_exception_handler(lambda _, context: log.line("error", "loop.error", **_told(context)))
     runtime = Runtime(config, settings.store, log, SystemClock(), settings.workers)
     loop.add_signal_handler(signal.SIGTERM, stop.set)
     # Ctrl-C reaches the whole process group; the supervisor decides what it means.
@@ -78,6 +80,13 @@ def main() -> None:
     except ConfigError as error:
         sys.stderr.write(f"wfm-gateway: {error.message}\n")
         raise SystemExit(2) from None
+
+
+def _told(context: dict[str, Any]) -> dict[str, str]:
+    """What asyncio says of a failure that nobody awaits."""
+    error = context.get("exception")
+    detail = "" if error is None else "".join(traceback.format_exception(error))
+    return {"message": str(context.get("message", "")), "detail": detail}
 
 
 def _watch_supervisor(loop: asyncio.AbstractEventLoop, stop: asyncio.Event) -> None:

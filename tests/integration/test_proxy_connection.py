@@ -6,7 +6,7 @@ import threading
 import pytest
 
 from tests.integration.backend import OK, Peer, RecordingBackend, Seen, answer
-from tests.integration.client import RawClient
+from tests.integration.client import Broken, RawClient
 from tests.integration.conftest import MakeGateway
 from tests.integration.harness import Device, Gateway
 
@@ -248,6 +248,23 @@ def test_drain_finishes_what_has_begun_and_closes_the_rest(
         got = half.answer()
         assert (got.status, got.values(b"connection")) == (200, [b"close"])
         assert half.rest() == b""
+
+
+def test_drain_ends_at_its_time(make_gateway: MakeGateway, device: Device, backend: RecordingBackend) -> None:
+    def say_nothing(peer: Peer, seen: Seen) -> bool:
+        peer.read_until(b"never")
+        return False
+
+    backend.script = say_nothing
+    gateway = make_gateway(limits={"drain_s": 0.1})
+    with RawClient(gateway.address) as client:
+        client.send(device.request())
+        backend.wait(lambda: backend.requests)
+        gateway.stop()
+        with pytest.raises(Broken) as broken:
+            client.answer()
+        # Not a clean end: nobody can say what became of the request.
+        assert broken.value.kind == "reset"
 
 
 def test_request_behind_one_that_is_finished_in_a_drain_is_told_so(

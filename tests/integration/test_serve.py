@@ -126,6 +126,22 @@ def test_sigterm_finishes_requests_that_have_begun(place: Place, backend: Record
         assert served.process.wait(20) == 0
 
 
+def test_sigterm_serves_connections_that_wait_in_the_queue(place: Place, backend: RecordingBackend) -> None:
+    """R28: the kernel has accepted them, so their clients believe that they are connected."""
+    with Served(*place.flags()) as served:
+        (worker,) = served.workers()
+        os.kill(worker, signal.SIGSTOP)
+        with RawClient(place.address) as first, RawClient(place.address) as second:
+            first.send(OPEN)
+            second.send(OPEN)
+            served.process.send_signal(signal.SIGTERM)
+            os.kill(worker, signal.SIGCONT)
+            for client in (first, second):
+                got = client.answer()
+                assert got.status == 200, got.body
+        assert served.process.wait(20) == 0
+
+
 def refuses(address: tuple[str, int]) -> bool:
     """Is nobody listening there?"""
     try:

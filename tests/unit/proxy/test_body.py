@@ -12,7 +12,8 @@ import pytest
 from aiohttp.streams import StreamReader
 
 from gateway._native import Refused
-from gateway.proxy.body import PIECE_BYTES, Body, Digests, Spool, read
+from gateway.proxy.body import Digests, read
+from gateway.proxy.spool import PIECE_BYTES, Body, Spool
 
 
 def stream(*pieces: bytes, end: bool = True) -> StreamReader:

@@ -23,16 +23,17 @@ _DISK_TIMEOUT_MS: Final = 4000
 
 # Compare and set, atomically with the notice of the change: either all keys still hold what the decision was made of,
 # and all is written, or nothing is. KEYS: record, index entries, stream. ARGV: what each of them but the stream holds
-# (empty: it is not there), what each shall hold, the limit of the stream, the fields of the notice.
+# (empty: it is not there), what each shall hold, the limit of the stream, the fields of the notice. The notice comes
+# first because only it can fail, and a script is not rolled back.
 _WRITE: Final = b"""\
 local n = #KEYS - 1
 for i = 1, n do
   if (redis.call('GET', KEYS[i]) or '') ~= ARGV[i] then return 0 end
 end
+redis.call('XADD', KEYS[n + 1], 'MAXLEN', '~', ARGV[2 * n + 1], '*', unpack(ARGV, 2 * n + 2))
 for i = 1, n do
   redis.call('SET', KEYS[i], ARGV[n + i])
 end
-redis.call('XADD', KEYS[n + 1], 'MAXLEN', '~', ARGV[2 * n + 1], '*', unpack(ARGV, 2 * n + 2))
 return 1
 """
 _WRITE_SHA1: Final = sha1(_WRITE, usedforsecurity=False).hexdigest()

@@ -213,6 +213,14 @@ def test_iterating_finds_all_of_a_realm_once_whatever_else_is_there(registry: St
     assert sorted(found) == sorted(entry.client_id for entry in entries)
 
 
+def test_a_name_that_scan_gives_twice_is_told_once(registry: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    registry.add(wanted("dev1"))
+    name = keys.client_key("default", "dev1")
+    pages = iter([(7, [name, name]), (0, [name])])
+    monkeypatch.setattr(registry._client, "scan", lambda *_, **__: next(pages))
+    assert [entry.id for entry in registry.iterate("default") if isinstance(entry, Record)] == ["dev1"]
+
+
 def test_r25_a_damaged_record_is_told_not_taken_and_can_be_removed(registry: Store, valkey: Valkey) -> None:
     registration = wanted("dev1")
     registry.add(changed(registration, client_id="dev2"))
@@ -329,6 +337,14 @@ def test_a_full_store(registry: Store, valkey: Valkey) -> None:
     finally:
         valkey.client.config_set("maxmemory", 0)
     assert len(caught.value.message) < 200
+
+
+def test_nothing_is_written_when_the_notice_cannot_be(registry: Store, valkey: Valkey) -> None:
+    valkey.client.set(keys.CHANGES, "not a stream")
+    with pytest.raises(ConfigError, match="refused: WRONGTYPE") as caught:
+        registry.add(wanted())
+    assert len(caught.value.message) < 300  # redis-py would repeat the command, certificate and all
+    assert set(valkey.client.keys()) == {keys.CHANGES, keys.EPOCH}
 
 
 def test_a_replica(registry: Store, valkey: Valkey) -> None:

@@ -282,12 +282,17 @@ def test_r5_memory_is_bounded_and_given_back() -> None:
     reader.feed(CHUNKED)
     for _ in range(2000):  # 125 MiB
         assert len(reader.feed(chunk)) == len(chunk)
-    for _ in range(4000):  # 125 MiB, half of it refused
-        reader = WireReader()
-        reader.feed(GET[:-2] + b"X: " + body[:32000])
-        with pytest.raises(Refused):
-            reader.feed(b"\n\r\n\r\n")
-        WireReader().feed(GET[:-2] + b"X: " + body[:32000])
+    for _ in range(30_000):  # of the list of lines, 2 KiB each
+        assert read(GET[:-2] + b"X: y\r\n" * 90 + b"\r\n").reason is None
+    large = GET[:-2] + b"X: y\r\n" * 90 + b"X: " + body[:32000]
+    for ending, reason in (
+        (b"\r\n\r\n", None),
+        (b"\n", "request.bad_field"),
+        (b"\x00\r\n\r\n", "request.bad_field"),
+        (b"", None),
+    ):
+        for _ in range(2000):  # 60 MiB of each
+            assert read(large, ending).reason == reason
     assert peak_bytes() - before < 32 << 20
 
 

@@ -107,8 +107,8 @@ async def running(folder: Path, workers: int | None) -> AsyncIterator[Installati
             lambda line: line.endswith(": ready"),
         )
         try:
-            # A new store remembers from now on, and `created` counts whole seconds: signatures of the second in which it
-            # began are refused as possibly seen before (R13).
+            # A new store remembers from now on, and `created` counts whole seconds: signatures of the second in
+            # which it began are refused as possibly seen before (R13).
             await asyncio.sleep(1.0 - time.time() % 1.0)
             yield Installation(folder, f"http://{address}", wfm_url, gateway, wfm)
         finally:

@@ -23,7 +23,9 @@ cdef bytes field_text(Head head, const char* name, Py_ssize_t length, Span* text
 
 cdef bytes combined_value(Head head, const char* name, Py_ssize_t length):
     cdef Span text
-    return None if field_text(head, name, length, &text) is None else span_bytes(text)
+    # The owner needs a name: an expression's value dies before the next one is computed, and `text` points into it.
+    cdef bytes owner = field_text(head, name, length, &text)
+    return None if owner is None else span_bytes(text)
 
 
 cdef inline bytes line_value(Head head, int i):

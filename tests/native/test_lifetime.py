@@ -1,6 +1,9 @@
 """Values of the native module live as long as somebody holds them, whatever became of what they were read from."""
 
 import gc
+import os
+import subprocess
+import sys
 from typing import Any
 
 import pytest
@@ -62,3 +65,27 @@ def test_what_is_handed_out_is_not_what_is_inside() -> None:
     head.values(b"x-a").clear()
     assert head.values(b"x-a") == [b"1", b"2"]
     assert len(head.fields()) == head.field_count
+
+
+DISCARDED = """
+from gateway import _native as native
+from tests.native.requests import TYPES, covering
+raw = covering(COMPONENTS, fields=b"Host: h\\r\\nX-Dict: a=1, b\\r\\nX-Dict: c=2, d\\r\\nX-Dict: e=3\\r\\n")
+(candidate,) = native.select(native.parse_head(raw), dict(TYPES))
+print(candidate.base(b"https", b"h").decode().rpartition("\\n")[0])
+"""
+
+
+@pytest.mark.parametrize(
+    ("components", "expected"),
+    [(b'"x-dict";sf', '"x-dict";sf: a=1, b, c=2, d, e=3'), (b'"x-dict";key="c"', '"x-dict";key="c": 2')],
+    ids=["sf", "key"],
+)
+def test_several_lines_of_a_field_are_not_read_after_they_were_freed(components: bytes, expected: str) -> None:
+    # The debugging allocator overwrites freed memory at once; the usual one mostly leaves the right octets there.
+    script = DISCARDED.replace("COMPONENTS", repr(components))
+    environment = {**os.environ, "PYTHONMALLOC": "debug"}
+    done = subprocess.run(
+        [sys.executable, "-c", script], env=environment, capture_output=True, text=True, check=False, timeout=60
+    )
+    assert done.stdout.rstrip("\n") == expected, done.stderr

@@ -1,6 +1,7 @@
 """`wfm-gateway explain`: what the gateway sees in one captured request, and what to change."""
 
 import contextlib
+import io
 import re
 import sys
 import time
@@ -133,6 +134,8 @@ def _show(report: "Report", notes: tuple[str, ...], base_only: bool, as_json: bo
 
         from gateway.explain.render import render
 
+        if isinstance(sys.stdout, io.TextIOWrapper):
+            sys.stdout.reconfigure(errors="replace")  # a terminal that cannot show a sign still shows the rest
         render(report, Console(highlight=False, soft_wrap=False, emoji=False, markup=False))
 
 

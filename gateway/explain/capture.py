@@ -10,7 +10,7 @@ from gateway.explain.shown import count, shown
 
 _BOM: Final = b"\xef\xbb\xbf"
 _CURL_NOISE: Final = re.compile(rb"(?:\*( |$)|[{}] \[[0-9]+ bytes data\])")
-_VERSION: Final = re.compile(rb"(?<= )HTTP/(?:2(?:\.0)?|3)(?=\r?\n|$)")
+_VERSION: Final = re.compile(rb"(?<= )HTTP/(?:2(?:\.0)?|3)(?=\r?\Z)")
 
 
 class Capture(msgspec.Struct, frozen=True):

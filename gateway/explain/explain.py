@@ -88,7 +88,7 @@ def _place(capture: Capture) -> str:
     if whole is None:
         return ""
     for number in range(1, len(lines) + 1):
-        if _answer(b"\r\n".join(lines[:number]) + b"\r\n\r\n") == whole:
+        if lines[number - 1] and _answer(b"\r\n".join(lines[:number]) + b"\r\n\r\n") == whole:
             return f"{number}: {shown(lines[number - 1], 200)}"
     return ""
 

@@ -1,13 +1,12 @@
 """Reads Signature-Input and Signature where the strict reader refuses them, to find out what was meant."""
 
-import base64
-import binascii
 import re
 from typing import Final
 
 import msgspec
 
 from gateway._native import Head
+from gateway.explain import loose_value
 from gateway.explain.form import Change, Form, Line, Parts, line_of
 from gateway.explain.shown import shown
 
@@ -19,7 +18,6 @@ _PARAMETER: Final = re.compile(rb""";\s*([A-Za-z*][\w.*-]*)\s*(?:=\s*("(?:[^"\\]
 _NUMBER: Final = re.compile(rb"[0-9]+")
 _TEXT_PARAMETERS: Final = (b"keyid", b"alg", b"nonce", b"tag")
 _TIME_PARAMETERS: Final = (b"created", b"expires")
-_VALUE: Final = re.compile(rb"""(?:([A-Za-z*][\w.*-]*)\s*=\s*)?(?::([^:]*):|"([^"]*)"|([A-Za-z0-9+/_-]{16,}={0,2}))""")
 _RFC: Final = "RFC 9421 section 2 and RFC 9651"
 
 
@@ -47,7 +45,7 @@ def read(head: Head, parts: Parts) -> Meant | None:
     label = _label(match[1], changes)
     items = _components(match[3], changes)
     parameters = _parameters(match[4], changes)
-    octets = _octets(values, label.encode(), changes)
+    octets = loose_value.read(values, label.encode(), changes)
     lines = _lines(head, items)
     if lines is None or not items:
         return None
@@ -191,64 +189,6 @@ def _lines(head: Head, items: list[tuple[bytes, bytes]]) -> tuple[Line, ...] | N
             return None
         lines.append(line)
     return tuple(lines)
-
-
-def _octets(values: bytes, label: bytes, changes: list[Change]) -> bytes | None:
-    """The octets of the signature with this label, in whatever base64 they came."""
-    matches = list(_VALUE.finditer(values))
-    match = next((found for found in matches if (found[1] or b"").lower() == label), matches[0] if matches else None)
-    if match is None:
-        return None
-    text = next(group for group in match.groups()[1:] if group is not None)
-    if match[2] is None:
-        how = "in double quotes" if match[3] is not None else "bare"
-        changes.append(
-            Change(
-                "signature-colons",
-                "The signature has no colons around it",
-                f"the base64 text stands {how}",
-                f"write `Signature: {shown(label) or 'sig1'}=:<base64>:`; the colons are part of the syntax (RFC 9651"
-                " section 3.3.5)",
-            )
-        )
-    if match[1] is None and label:
-        changes.append(
-            Change(
-                "label-missing",
-                "Signature has no label",
-                "the value stands without `label=` before it",
-                f"write `Signature: {shown(label)}=:<base64>:`",
-            )
-        )
-    return loose_base64(text, changes)
-
-
-def loose_base64(text: bytes, changes: list[Change]) -> bytes | None:
-    """Decode base64 or base64url, padded or not."""
-    plain = text.strip()
-    if re.search(rb"[-_]", plain):
-        changes.append(
-            Change(
-                "base64url",
-                "The signature is in base64url",
-                "the base64 text has - or _ in it",
-                "encode the signature with plain base64 (+ and /, padded with =), not base64url",
-            )
-        )
-    elif len(plain) % 4 and not plain.endswith(b"="):
-        changes.append(
-            Change(
-                "base64-padding",
-                "The base64 text of the signature has no padding",
-                f"{len(plain)} characters, no =",
-                "pad the base64 text with = to a multiple of four characters",
-            )
-        )
-    plain = plain.rstrip(b"=").translate(bytes.maketrans(b"-_", b"+/"))
-    try:
-        return base64.b64decode(plain + b"=" * (-len(plain) % 4), validate=True)
-    except binascii.Error:
-        return None
 
 
 def _unquoted(text: bytes | None) -> str | None:

@@ -1,13 +1,13 @@
 """Reads the octets of a signature in the forms that libraries give out, by their shape and size."""
 
 import base64
-import binascii
 import re
 from collections.abc import Iterator
 
 import msgspec
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 
+from gateway.explain import base64_text
 from gateway.explain.form import Change
 from gateway.explain.shown import count
 from gateway.model import Certificate, KeyType
@@ -66,10 +66,8 @@ def _texts(signature: bytes) -> Iterator[tuple[bytes, tuple[Change, ...]]]:
         )
     stripped = signature.strip()
     if len(stripped) >= 64 and re.fullmatch(rb"[A-Za-z0-9+/_-]+={0,2}", stripped):
-        text = stripped.rstrip(b"=").translate(bytes.maketrans(b"-_", b"+/"))
-        try:
-            inner = base64.b64decode(text + b"=" * (-len(text) % 4), validate=True)
-        except binascii.Error:
+        inner = base64_text.read(stripped)
+        if inner is None:
             return
         yield (
             inner,

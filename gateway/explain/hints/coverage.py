@@ -44,8 +44,8 @@ def hints(facts: Facts) -> Iterator[Hint]:
             proven=True,
             device='add "content-digest" to the components that are signed: nothing protects the body otherwise',
             gateway=(
-                "for devices of before February 2026: wfm-gateway clients add ... with require_covered_digest = false"
-                " for that client, or policy.require_covered_digest = false for all"
+                "for devices of before February 2026: wfm-gateway clients add --id ID --cert FILE --no-covered-digest,"
+                " or policy.require_covered_digest = false for all"
             ),
         )
     elif missing:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import msgspec
 
+from gateway.explain import base64_text
 from gateway.explain.form import Change, Form, Variation, with_layout
 from gateway.explain.shown import shown
 
@@ -41,7 +42,7 @@ def _others(identifier: bytes, value: bytes, body: bytes) -> Iterator[tuple[byte
                 _digest_change(b"sha-" + match[1] + b"=" + text, "without the colons"),
             )
             yield b"SHA-" + value[4:], _digest_change(b"SHA-" + value[4:], "with the algorithm in capitals")
-            octets = base64.b64decode(text + b"=" * (-len(text) % 4))
+            octets = base64_text.read(text) or b""
             yield octets.hex().encode(), _digest_change(octets.hex().encode(), "in hex")
         for name, hash_ in (("sha-256", hashlib.sha256), ("sha-512", hashlib.sha512)):
             other = f"{name}=:{base64.b64encode(hash_(body).digest()).decode()}:".encode()

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
+from cryptography.hazmat.primitives.asymmetric.utils import Prehashed
 
 from gateway.config import Config
 from gateway.explain import capture as captures
@@ -136,7 +137,7 @@ def codes(report: Report) -> list[str]:
     return [hint.code for hint in report.hints]
 
 
-def der(device: Device, hash_: hashes.HashAlgorithm | None = None) -> Callable[[bytes], bytes]:
+def der(device: Device, hash_: hashes.HashAlgorithm | Prehashed | None = None) -> Callable[[bytes], bytes]:
     """Signs as DER."""
     assert isinstance(device.key, ec.EllipticCurvePrivateKey)
     key = device.key

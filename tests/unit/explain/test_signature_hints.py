@@ -13,7 +13,7 @@ from gateway.explain.report import Report
 from gateway.model import Algorithm
 from gateway.reasons import Reason
 from tests.support.device import Device, raw_signature
-from tests.unit.explain.making import COMPONENTS, PATH, codes, der, explained, make, rsa_signer
+from tests.unit.explain.making import BODY, COMPONENTS, PATH, codes, der, explained, make, rsa_signer
 
 P256 = Device()
 P384 = Device(algorithm=Algorithm.ECDSA_P384_SHA384)
@@ -36,18 +36,8 @@ def little(octets: bytes) -> bytes:
     return octets[:half][::-1] + octets[half:][::-1]
 
 
-def prehashed(device: Device) -> Any:
-    return lambda base: device.key.sign(base[:32], ec_prehashed())
-
-
-def ec_prehashed() -> Any:
-    from cryptography.hazmat.primitives.asymmetric import ec
-
-    return ec.ECDSA(Prehashed(hashes.SHA256()))
-
-
 def unhashed(base: bytes) -> bytes:
-    r, s = decode_dss_signature(P256.key.sign(base[:32], ec_prehashed()))  # type: ignore[call-arg,arg-type]
+    r, s = decode_dss_signature(der(P256, Prehashed(hashes.SHA256()))(base[:32]))
     return r.to_bytes(32, "big") + s.to_bytes(32, "big")
 
 
@@ -65,6 +55,11 @@ def with_lost_zero(base: bytes) -> bytes:
 
 def sha256(base: bytes) -> bytes:
     return hashlib.sha256(base).digest()
+
+
+def reordered(params: str) -> str:
+    inner, created, keyid = params.split(";")
+    return ";".join([inner, keyid, created])
 
 
 MISTAKES: list[tuple[str, Device, dict[str, Any]]] = [
@@ -105,7 +100,7 @@ MISTAKES: list[tuple[str, Device, dict[str, Any]]] = [
     ("newlines-missing", P256, {"base": lambda base: base.replace(b"\n", b"")}),
     ("name-quotes", P256, {"line": "{}: {}".format}),
     ("name-case", P256, {"line": lambda name, value: f'"{name if name[0] == "@" else name.title()}": {value}'}),
-    ("parameter-order", P256, {"signed_params": lambda params: reordered(params)}),
+    ("parameter-order", P256, {"signed_params": reordered}),
     ("parameter-added-later", P256, {"signed_params": lambda params: params.partition(";keyid")[0]}),
     ("parameter-added-later", P256, {"parameters": ';alg="ecdsa-p256-sha256"', "signed_params": lambda params: params.partition(";alg")[0]}),
     ("parameter-lost", P256, {"signed_params": lambda params: params + ';alg="ecdsa-p256-sha256"'}),
@@ -122,10 +117,10 @@ MISTAKES: list[tuple[str, Device, dict[str, Any]]] = [
     # What is signed, and how.
     ("prehashed", P256, {"base": sha256}),
     ("prehashed", P384, {"base": lambda base: sha256(base).hex().encode()}),
-    ("prehashed", RSA, {"base": lambda base: sha256(base)}),
+    ("prehashed", RSA, {"base": sha256}),
     ("prehashed", RSA, {"base": lambda base: hashlib.sha512(base).hexdigest().encode()}),
     ("prehashed", ED25519, {"base": sha256}),
-    ("prehashed", P256, {"base": lambda base: base64.b64encode(base)}),
+    ("prehashed", P256, {"base": base64.b64encode}),
     ("prehashed", P256, {"base": lambda base: base.hex().encode()}),
     ("prehashed", P256, {"sign": unhashed}),
     ("wrong-hash", P256, {"sign": with_other_hash}),
@@ -143,16 +138,9 @@ MISTAKES: list[tuple[str, Device, dict[str, Any]]] = [
 ]  # fmt: skip
 
 
-def reordered(params: str) -> str:
-    inner, created, keyid = params.split(";")
-    return ";".join([inner, keyid, created])
-
-
 def prepared(code: str, device: Device, wrong: dict[str, Any]) -> bytes:
     """Some mistakes depend on the request itself, or show only in some signatures."""
     if code == "digest-spelled":
-        from tests.unit.explain.making import BODY
-
         wrong = {**wrong, "signed": {"content-digest": text(hashlib.sha256(BODY).digest())}}
     if code == "base64url":
         while True:

@@ -28,7 +28,8 @@ cdef tuple REMOVED_NAMES = tuple(sorted((
     # Another target or method than the one that was signed.
     b"x-original-url", b"x-rewrite-url", b"x-http-method", b"x-http-method-override", b"x-method-override",
     # Another identity (R24).
-    b"client-cert", b"client-cert-chain", b"x-client-cert*", b"x-ssl-client-*", b"ssl-client-*", b"x-amzn-mtls-*", b"wfm-*",
+    b"client-cert", b"client-cert-chain", b"x-client-cert*", b"x-ssl-client-*", b"ssl-client-*", b"x-amzn-mtls-*",
+    b"wfm-*",
     # CGI would make HTTP_PROXY of it (CVE-2016-5385).
     b"proxy",
 )))
@@ -91,7 +92,7 @@ cdef list verified_names(candidate):
 
 
 cdef bint is_verified(const uint8_t* lower, Py_ssize_t length, list verified, bint* shadows) noexcept:
-    """Does the name stand in `verified`? If not, `shadows` tells if a backend that folds names takes it for one of them."""
+    """Does the name stand in `verified`? Else `shadows` tells if a backend that folds names takes it for one."""
     cdef Py_ssize_t index
     cdef const uint8_t* text
     shadows[0] = False
@@ -105,7 +106,7 @@ cdef bint is_verified(const uint8_t* lower, Py_ssize_t length, list verified, bi
 
 
 cdef void mark_named(Head head, list verified, uint8_t* named) noexcept:
-    """Mark the lines that Connection names (RFC 9110 §7.6.1), but none that is verified or says what the content is (R15)."""
+    """Mark the lines that Connection names (RFC 9110 §7.6.1), but none that is verified or tells of the content (R15)."""
     cdef int index = -1, line
     cdef const uint8_t* options
     cdef Py_ssize_t at, length

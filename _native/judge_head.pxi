@@ -108,7 +108,7 @@ cdef Py_ssize_t next_option(const uint8_t* text, Py_ssize_t* at, Py_ssize_t leng
 
 
 cdef int read_options(Head head, Field* line, bint* close, bint* persist) noexcept:
-    """Count the options of one Connection line, notice `close` and `keep-alive`, write them in lower case to `lower`."""
+    """Count the options of one Connection line, notice `close` and `keep-alive`, put all in lower case into `lower`."""
     cdef uint8_t* text = head.lower + line.value
     cdef Py_ssize_t at, length
     cdef int count = 0

@@ -142,7 +142,7 @@ cdef object name_refusal(Head head, Py_ssize_t name, Py_ssize_t stop):
 
 
 cdef int require_utf8(Head head, Py_ssize_t value, Py_ssize_t stop) except -1:
-    """obs-text is taken only as UTF-8 (RFC 9110 §5.5 calls it opaque): what goes on is then one text for all readers."""
+    """obs-text is taken only as UTF-8 (RFC 9110 §5.5 calls it opaque): it is then one text for all readers."""
     try:
         PyUnicode_DecodeUTF8(<const char*>head.data + value, stop - value, NULL)
     except UnicodeDecodeError as error:

@@ -169,7 +169,7 @@ cdef class WireReader:
         self.last_octet = 0
 
     cdef bytes read_section(self, bytes data, str first_line_reason):
-        """The whole section up to its empty line, or None as long as it is not complete. Each octet is looked at once."""
+        """The section up to its empty line, None as long as it is not complete. Each octet is looked at once."""
         cdef Py_ssize_t begin = self.at
         cdef Py_ssize_t stop = min(self.size, begin + self.head_limit - self.held.size)
         cdef const uint8_t* mark

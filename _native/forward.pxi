@@ -106,7 +106,7 @@ cdef bint is_verified(const uint8_t* lower, Py_ssize_t length, list verified, bi
 
 
 cdef void mark_named(Head head, list verified, uint8_t* named) noexcept:
-    """Mark the lines that Connection names (RFC 9110 §7.6.1), but none that is verified or tells of the content (R15)."""
+    """Mark the lines that Connection names (RFC 9110 §7.6.1), but none that is verified or describes content (R15)."""
     cdef int index = -1, line
     cdef const uint8_t* options
     cdef Py_ssize_t at, length

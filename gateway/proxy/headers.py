@@ -72,8 +72,8 @@ def target_of(head: Head) -> bytes:
 def _first_lines(method: bytes, target: bytes, authority: bytes, fields: Sequence[tuple[str, str]]) -> list[bytes]:
     lines = [method + b" " + target + b" HTTP/1.1", b"Host: " + authority]
     for name, value in fields:
-        # `forward_fields` decodes octets one to one.
-        lines.append(f"{name}: {value}".encode("latin-1"))
+        # Values were accepted as UTF-8 and must leave as the octets that were signed.
+        lines.append(f"{name}: {value}".encode())
     return lines
 
 

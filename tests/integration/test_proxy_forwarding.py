@@ -70,6 +70,20 @@ def test_request_without_a_body_leaves_without_one(
     assert post.values(b"content-length") == [b"0"]
 
 
+@pytest.mark.parametrize("value", ["gr\u00fc\u00dfe", "5 \u20ac"], ids=["of Latin-1", "beyond it"])
+def test_values_outside_of_ascii_leave_octet_for_octet(
+    client: RawClient, device: Device, backend: RecordingBackend, value: str
+) -> None:
+    octets = value.encode()
+    signed = device.request().replace(b"\r\n", b"\r\nX-Name: " + octets + b"\r\n", 1)
+    assert client.ask(signed).status == 200
+    raw = b"GET /api/v1/onboarding/certificate HTTP/1.1\r\nHost: wfm.example.com\r\nUser-Agent: " + octets + b"\r\n\r\n"
+    assert client.ask(raw).status == 200
+    admitted, composed = backend.requests
+    assert admitted.values(b"x-name") == [octets]
+    assert composed.values(b"user-agent") == [octets]
+
+
 def test_open_route_is_composed_without_body_and_foreign_fields(
     client: RawClient, device: Device, backend: RecordingBackend
 ) -> None:

@@ -110,7 +110,7 @@ def test_large_body_goes_through_the_spool(
         assert client.ask(device.request(body=body)).status == 200
         assert client.ask(device.chunked([body[:100_000], body[100_000:]])).status == 200
     assert [seen.body == body for seen in backend.requests] == [True, True]
-    assert gateway.call(lambda: gateway.runtime.spool.used_bytes) == 0
+    gateway.wait_for(lambda: gateway.runtime.spool.used_bytes == 0)
 
 
 def test_answers_come_back_as_they_were_sent(client: RawClient, device: Device, backend: RecordingBackend) -> None:

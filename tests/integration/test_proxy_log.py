@@ -109,7 +109,7 @@ def test_claim_of_a_client_that_left_before_it_was_used_is_taken_back(
         with RawClient(gateway.address) as client:
             # Claimed, and then the backend could not be reached.
             assert client.ask(device.request()).status == 502
-            assert released == claimed
+            gateway.wait_for(lambda: released == claimed)
         with RawClient(gateway.address) as client:
             client.send(device.request())
             assert reached.wait(20)

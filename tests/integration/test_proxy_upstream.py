@@ -192,7 +192,7 @@ def test_early_answer_ends_the_upload(make_gateway: MakeGateway, device: Device,
         got = client.ask(device.request(body=b"x" * 5_000_000))
         assert (got.status, got.body) == (413, b"no!\n")
     backend.wait(lambda: backend.ended == 1)
-    assert gateway.call(lambda: gateway.runtime.spool.used_bytes) == 0
+    gateway.wait_for(lambda: gateway.runtime.spool.used_bytes == 0)
 
 
 def test_backend_that_does_not_take_a_large_body_is_504(
@@ -205,7 +205,7 @@ def test_backend_that_does_not_take_a_large_body_is_504(
         got = client.ask(device.request(body=b"x" * 9_000_000))
         done.set()
         assert (got.status, got.reason) == (504, "upstream.timeout")
-    assert gateway.call(lambda: gateway.runtime.spool.used_bytes) == 0
+    gateway.wait_for(lambda: gateway.runtime.spool.used_bytes == 0)
 
 
 def test_room_for_large_bodies_that_is_full_is_503(

@@ -230,7 +230,8 @@ class Pipeline:
     def _need_claim(self, request: Request, verified: tuple[Verified, ...], body_verified: bool) -> Step:
         if not is_claimed(self._policy.replay, request.head.method):
             return self._admit(request, verified[0], body_verified, ())
-        keys = tuple(claim_key(proof) for proof in verified)
+        # Two signatures may share a nonce, or be one under two labels: claimed twice, each were the other's replay.
+        keys = tuple(dict.fromkeys(claim_key(proof) for proof in verified))
         return NeedClaim(request, verified, body_verified, keys, self._policy.claim_ttl_ms)
 
     def with_claim(self, need: NeedClaim, answer: ClaimAnswer, epoch_s: float) -> Step:
@@ -241,6 +242,13 @@ class Pipeline:
         if answer is Claim.SEEN:
             label = need.verified[0].candidate.label
             return Refusal(Reason.REPLAY_SEEN, f"label {label}", client_id, notes=request.notes)
+        try:
+            # A claim ends when its signature is too old. Time has passed since that was looked at, so an earlier claim
+            # may have ended before ours was made.
+            for proof in need.verified:
+                self._rules.check_time(proof.candidate, self._clock.now())
+        except Refused as refused:
+            return _refusal(refused, client_id, request.notes)
         notes: tuple[str, ...] = ()
         created = need.verified[0].candidate.created
         if created is not None and created < epoch_s:

@@ -8,7 +8,7 @@ import pytest
 
 from gateway.model import Admitted, Refusal
 from gateway.reasons import Reason
-from gateway.registry.answers import Unavailable
+from gateway.registry.answers import Claim, ClaimAnswer, Unavailable
 from gateway.steps import NeedBody, NeedClaim
 from tests.support.device import STATUS_PATH, Device
 from tests.support.drive import World, config_with
@@ -184,6 +184,46 @@ def test_r13_a_claim_is_kept_for_the_window_and_twice_the_skew() -> None:
     world.reason(device.head())
     (need,) = [step for step in world.steps if isinstance(step, NeedClaim)]
     assert need.ttl_ms == 214_000
+
+
+class Expiring(World):
+    """A replay store whose claims end when they should."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.ends: dict[bytes, float] = {}
+
+    def claim(self, need: NeedClaim) -> ClaimAnswer:
+        """Claim all keys or none."""
+        now = self.clock.now()
+        if any(self.ends.get(key, 0.0) > now for key in need.keys):
+            return Claim.SEEN
+        self.ends.update(dict.fromkeys(need.keys, now + need.ttl_ms / 1000))
+        return Claim.CLAIMED
+
+
+def test_r13_a_copy_whose_body_takes_a_second_does_not_outlive_the_claim() -> None:
+    device, world = Device(), Expiring()
+    world.know(device.client())
+    raw = device.head(created=NOW + 30)
+    assert world.reason(raw) is None
+    world.clock.advance(360.0 - 0.5)
+    world.body_took_s = 1.0
+    assert world.reason(raw) is Reason.POLICY_TOO_OLD
+
+
+def test_r13_two_signatures_with_one_nonce_are_not_each_others_replay() -> None:
+    device, world = Device(), World()
+    world.know(device.client())
+    first = device.head(label="a", params=';nonce="n"')
+    second = device.head(label="b", params=';nonce="n";x=1')
+    lines = [line for line in second.split(b"\r\n") if line.startswith(b"Signature")]
+    both = first.removesuffix(b"\r\n") + b"\r\n".join(lines) + b"\r\n\r\n"
+    assert world.reason(both) is None
+    (need,) = [step for step in world.steps if isinstance(step, NeedClaim)]
+    assert len(need.verified) == 2
+    assert len(need.keys) == 1
+    assert world.reason(first) is world.reason(second) is Reason.REPLAY_SEEN
 
 
 def test_r13_nothing_is_claimed_for_a_refused_request() -> None:

@@ -2,7 +2,7 @@
 
 from collections import OrderedDict
 from collections.abc import Sequence
-from typing import Final, Protocol, TypeAlias, cast
+from typing import Any, Final, Protocol, TypeAlias, cast
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
@@ -12,6 +12,13 @@ from cryptography.hazmat.primitives.serialization import load_der_public_key
 from gateway.model import Algorithm, Certificate, Job
 
 PublicKey: TypeAlias = ec.EllipticCurvePublicKey | rsa.RSAPublicKey | ed25519.Ed25519PublicKey
+
+# Looking a member up in its enumeration costs more than everything else in a comparison.
+_P256: Final = Algorithm.ECDSA_P256_SHA256
+_P384: Final = Algorithm.ECDSA_P384_SHA384
+_ED25519: Final = Algorithm.ED25519
+_RSA_V1_5: Final = Algorithm.RSA_V1_5_SHA256
+_RSA_PSS_SHA512: Final = Algorithm.RSA_PSS_SHA512
 
 _SHA256: Final = hashes.SHA256()
 _SHA512: Final = hashes.SHA512()
@@ -41,8 +48,8 @@ class KeyPool:
         self._entries = entries
         self._keys: OrderedDict[str, PublicKey] = OrderedDict()
 
-    def get(self, certificate: Certificate) -> PublicKey:
-        """The certificate's key, parsed from its SPKI at first use."""
+    def get(self, certificate: Certificate) -> Any:
+        """The certificate's key (a `PublicKey`), parsed from its SPKI at first use."""
         key = self._keys.get(certificate.spki_sha256)
         if key is not None:
             self._keys.move_to_end(certificate.spki_sha256)
@@ -71,18 +78,18 @@ class CryptographyEngine:
         key = self._pool.get(job.certificate)
         algorithm = job.algorithm
         try:
-            if algorithm is Algorithm.ECDSA_P256_SHA256:  # RFC 9421 §3.3.4
-                cast("ec.EllipticCurvePublicKey", key).verify(job.der, job.base, _ECDSA_SHA256)
-            elif algorithm is Algorithm.ECDSA_P384_SHA384:  # RFC 9421 §3.3.5
-                cast("ec.EllipticCurvePublicKey", key).verify(job.der, job.base, _ECDSA_SHA384)
-            elif algorithm is Algorithm.ED25519:  # RFC 9421 §3.3.6
-                cast("ed25519.Ed25519PublicKey", key).verify(job.signature, job.base)
-            elif algorithm is Algorithm.RSA_V1_5_SHA256:  # RFC 9421 §3.3.2
-                cast("rsa.RSAPublicKey", key).verify(job.signature, job.base, _PKCS1, _SHA256)
-            elif algorithm is Algorithm.RSA_PSS_SHA512:  # RFC 9421 §3.3.1
-                cast("rsa.RSAPublicKey", key).verify(job.signature, job.base, _PSS_SHA512, _SHA512)
+            if algorithm is _P256:  # RFC 9421 §3.3.4
+                key.verify(job.der, job.base, _ECDSA_SHA256)
+            elif algorithm is _P384:  # RFC 9421 §3.3.5
+                key.verify(job.der, job.base, _ECDSA_SHA384)
+            elif algorithm is _ED25519:  # RFC 9421 §3.3.6
+                key.verify(job.signature, job.base)
+            elif algorithm is _RSA_V1_5:  # RFC 9421 §3.3.2
+                key.verify(job.signature, job.base, _PKCS1, _SHA256)
+            elif algorithm is _RSA_PSS_SHA512:  # RFC 9421 §3.3.1
+                key.verify(job.signature, job.base, _PSS_SHA512, _SHA512)
             else:
-                cast("rsa.RSAPublicKey", key).verify(job.signature, job.base, _PSS_SHA256, _SHA256)
+                key.verify(job.signature, job.base, _PSS_SHA256, _SHA256)
         except InvalidSignature:
             return False
         return True

@@ -40,8 +40,7 @@ _USERS: Final = """\
 user default on nopass ~* &* +@all
 user {user} on #{password_sha256} resetchannels \
 %R~{client}* %R~{spki}* %R~{changes} %RW~{seen}* \
--@all +get +mget +exists +set +del +unlink +pttl +xread +xrange +xrevrange +xlen +xinfo|stream \
-+ping +echo +hello +auth +reset +quit +select +client|setname +client|setinfo +client|id +info
+-@all +get +set +xrange +xrevrange +ping +hello +auth +select +client|setname
 """
 
 

@@ -19,7 +19,7 @@ from gateway.registry import ed25519_points
 from gateway.registry.spki import subject_public_key_info
 
 SIZE_LIMIT_BYTES: Final = 65536
-_PEM: Final = re.compile(rb"-----BEGIN ([A-Z0-9 ]+)-----(.*?)-----END \1-----", re.DOTALL)
+_PEM_BEGIN: Final = re.compile(rb"-----BEGIN ([A-Z0-9 ]+)-----")
 _CERTIFICATE_LABELS: Final = (b"CERTIFICATE", b"X509 CERTIFICATE")  # RFC 7468 §5.1
 _SEQUENCE: Final = 0x30
 _RSA_BITS: Final = range(2048, 8193)
@@ -88,7 +88,7 @@ def _to_der(data: bytes, source: str, nested: bool) -> bytes:
 
 
 def _from_pem(text: bytes, source: str) -> bytes:
-    blocks: list[tuple[bytes, bytes]] = _PEM.findall(text)
+    blocks = _pem_blocks(text)
     if any(label.endswith(b"PRIVATE KEY") for label, _ in blocks):
         raise _unreadable(source, "holds a private key: give the certificate alone, and keep the key on the device")
     bodies = [body for label, body in blocks if label in _CERTIFICATE_LABELS]
@@ -100,6 +100,25 @@ def _from_pem(text: bytes, source: str) -> bytes:
     if not _is_base64(bodies[0]):
         raise _unreadable(source, "holds a PEM block that is not base64")
     return _decode(bodies[0])
+
+
+def _pem_blocks(text: bytes) -> list[tuple[bytes, bytes]]:
+    """Label and body of each complete block. Linear in all but the number of different labels (R5)."""
+    blocks: list[tuple[bytes, bytes]] = []
+    endless: set[bytes] = set()
+    begin = _PEM_BEGIN.search(text)
+    while begin is not None:
+        label, closing = begin[1], b"-----END " + begin[1] + b"-----"
+        # What does not end behind this place does not end behind a later one either.
+        end = -1 if label in endless else text.find(closing, begin.end())
+        if end < 0:
+            endless.add(label)
+            following = begin.start() + 1
+        else:
+            blocks.append((label, text[begin.end() : end]))
+            following = end + len(closing)
+        begin = _PEM_BEGIN.search(text, following)
+    return blocks
 
 
 def _is_base64(text: bytes) -> bool:

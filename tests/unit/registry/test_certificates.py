@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import random
+import time
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
@@ -68,6 +69,19 @@ def test_what_is_not_one_certificate_is_refused_in_one_sentence(data: bytes, say
     assert caught.value.reason is Reason.CONFIG_UNREADABLE
     assert caught.value.message.startswith("dev.pem ")
     assert "\n" not in caught.value.message
+
+
+def test_r5_beginnings_without_an_end_cost_little() -> None:
+    # Who sends a certificate to onboard has proven nothing yet. Each beginning was once compared with all that follows.
+    started = time.thread_time()
+    with pytest.raises(ConfigError, match="an incomplete PEM block"):
+        read_certificate(b"-----BEGIN A-----" * (SIZE_LIMIT_BYTES // 17))
+    assert time.thread_time() - started < 0.5
+
+
+def test_a_beginning_without_an_end_hides_no_certificate() -> None:
+    assert read_certificate(b"-----BEGIN A----------BEGIN B-----" + PEM)[1] == DER
+    assert read_certificate(b"-----BEGIN X-----BEGIN CERTIFICATE-----" + PEM.partition(b"CERTIFICATE-----")[2])[1] == DER
 
 
 def test_r19_a_leaf_as_openssl_makes_it_by_default_works() -> None:

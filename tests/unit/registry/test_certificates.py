@@ -81,7 +81,9 @@ def test_r5_beginnings_without_an_end_cost_little() -> None:
 
 def test_a_beginning_without_an_end_hides_no_certificate() -> None:
     assert read_certificate(b"-----BEGIN A----------BEGIN B-----" + PEM)[1] == DER
-    assert read_certificate(b"-----BEGIN X-----BEGIN CERTIFICATE-----" + PEM.partition(b"CERTIFICATE-----")[2])[1] == DER
+    assert (
+        read_certificate(b"-----BEGIN X-----BEGIN CERTIFICATE-----" + PEM.partition(b"CERTIFICATE-----")[2])[1] == DER
+    )
 
 
 def test_r19_a_leaf_as_openssl_makes_it_by_default_works() -> None:

@@ -101,6 +101,8 @@ def _run(
 
     if cert_file is None and store_url is None and config_file is None:
         raise _invalid("give the device's certificate with --cert FILE, or a store with --store URL or -c FILE")
+    if store_url is not None and config_file is not None:
+        raise _invalid("give either --store URL or -c FILE, not both")
     if client_id is not None and cert_file is not None:
         raise _invalid("--id names a client of a store; with --cert the id of the path is taken")
     capture = captures.read(_read(request_file), _read(body_file) if body_file is not None else None)

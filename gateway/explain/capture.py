@@ -15,12 +15,11 @@ _VERSION: Final = re.compile(rb"(?<= )HTTP/(?:2(?:\.0)?|3)(?=\r?\Z)")
 
 class Capture(msgspec.Struct, frozen=True):
     """One request as it goes to the strict reader: `head` with its empty line, `framed` the body as on the wire, `body`
-    the content itself. `complete` is false when the capture ends before the body does."""
+    the content itself."""
 
     head: bytes
     framed: bytes
     body: bytes
-    complete: bool
     notes: tuple[str, ...]
 
 
@@ -43,7 +42,7 @@ def read(raw: bytes, body: bytes | None = None) -> Capture:
         framed = framing.replaced(head, body, notes)
     else:
         framed = framing.repaired(head, rest, notes)
-    return Capture(framed.head, framed.octets, framed.content, framed.complete, tuple(notes))
+    return Capture(framed.head, framed.octets, framed.content, tuple(notes))
 
 
 def _undress(raw: bytes, notes: list[str]) -> bytes:

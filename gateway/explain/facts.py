@@ -12,7 +12,6 @@ from gateway.explain.judge import Judged
 from gateway.explain.lookup import Lookup
 from gateway.model import Algorithm, Certificate, Client, External, Peer, Refusal
 from gateway.policy import Rules, names
-from gateway.reasons import Reason
 from gateway.registry.answers import Found
 from gateway.registry.keys import is_client_id
 from gateway.routing.locate import Locator
@@ -248,8 +247,3 @@ def _operate(
                     outcome = refused
                 done.append(Operation(authority, certificate, algorithm, base, outcome))
     return tuple(done)
-
-
-def reason_of(refused: Refused) -> Reason:
-    """The reason of a refusal that the native module raised."""
-    return Reason(refused.reason)

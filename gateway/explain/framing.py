@@ -19,7 +19,6 @@ class Framed(msgspec.Struct, frozen=True):
     head: bytes
     octets: bytes
     content: bytes
-    complete: bool = True
 
 
 def repaired(head: bytes, rest: bytes, notes: list[str]) -> Framed:
@@ -117,7 +116,7 @@ def _counted(head: bytes, rest: bytes, length: int, notes: list[str]) -> Framed:
         f"the capture has {len(rest)} of the {count(length, 'octet')} that Content-Length announces: "
         "give the body with --body FILE"
     )
-    return Framed(head, rest, rest, complete=False)
+    return Framed(head, rest, rest)
 
 
 def _one_chunk(content: bytes) -> bytes:

@@ -95,7 +95,10 @@ def judge(reading: Reading, capture: Capture, config: Config, peer: Peer, lookup
             seen = _seen(lookup, step)
             step = pipeline.with_claim(step, Claim.SEEN if seen else Claim.CLAIMED, 0.0)
     if isinstance(step, Refusal):
-        return Judged(Verdict(step.reason, step.detail, step.notes), tuple(attempts), verified, claims, seen)
+        notes = step.notes
+        if config.policy.hide_unknown_clients and step.reason is Reason.KEY_UNKNOWN:
+            notes += ("the device is told 401 signature.wrong, because of policy.hide_unknown_clients",)
+        return Judged(Verdict(step.reason, step.detail, notes), tuple(attempts), verified, claims, seen)
     if isinstance(step, Composed):
         return Judged(Verdict(None), open_route=True)
     return Judged(Verdict(None, "", step.notes), tuple(attempts), step.verified, claims, seen)

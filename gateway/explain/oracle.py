@@ -13,8 +13,9 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.asymmetric.utils import Prehashed, encode_dss_signature
 from cryptography.hazmat.primitives.serialization import load_der_public_key
 
+from gateway.explain import rsa_padding
 from gateway.explain.form import Change
-from gateway.explain.rsa_block import Block, open_block
+from gateway.explain.rsa_block import Block, hash_name, open_block
 from gateway.model import Algorithm, Certificate, KeyType
 
 ATTEMPT_LIMIT: Final = 1500
@@ -78,7 +79,7 @@ def _encodings(own: str) -> Iterator[tuple[Transform, Change]]:
             (_upper, "upper-case hex text of the "),
             (base64.b64encode, "base64 text of the "),
         ):
-            yield _hashed(name, encode), _prehashed(f"{called}{_named(name)} hash of the base")
+            yield _hashed(name, encode), _prehashed(f"{called}{hash_name(name)} hash of the base")
     for encode, called in ((_hex, "hex text"), (base64.b64encode, "base64 text")):
         yield encode, _prehashed(f"{called} of the base")
 
@@ -105,10 +106,6 @@ def _upper(octets: bytes) -> bytes:
     return octets.hex().upper().encode()
 
 
-def _named(name: str) -> str:
-    return {"sha1": "SHA-1", "sha256": "SHA-256", "sha384": "SHA-384", "sha512": "SHA-512"}[name]
-
-
 _EC_HASHES: Final[dict[str, hashes.HashAlgorithm]] = {
     "sha256": hashes.SHA256(),
     "sha384": hashes.SHA384(),
@@ -122,7 +119,7 @@ class _Ecdsa:
     def __init__(self, key: ec.EllipticCurvePublicKey, key_type: KeyType) -> None:
         self._key = key
         self._own = _EC_OWN[key_type]
-        self._name = f"{key_type.value} keys sign with {_named(self._own)}"
+        self._name = f"{key_type.value} keys sign with {hash_name(self._own)}"
 
     def ways(self, signature: bytes) -> Iterator[Way]:
         yield Way(self._check(bytes, _EC_HASHES[self._own]))
@@ -142,9 +139,9 @@ class _Ecdsa:
     def _hash_change(self, name: str) -> Change:
         return Change(
             "wrong-hash",
-            f"Signed with {_named(name)} instead of {_named(self._own)}",
-            f"the signature was made with {_named(name)}",
-            f"sign with {_named(self._own)}: {self._name} (RFC 9421 section 3.3)",
+            f"Signed with {hash_name(name)} instead of {hash_name(self._own)}",
+            f"the signature was made with {hash_name(name)}",
+            f"sign with {hash_name(self._own)}: {self._name} (RFC 9421 section 3.3)",
         )
 
     def _check(self, transform: Transform, hash_: hashes.HashAlgorithm) -> Callable[[bytes, bytes], bool]:
@@ -181,13 +178,6 @@ class _Ed25519:
         return holds
 
 
-_RSA: Final = {
-    ("pss", "sha512", "sha512", 64): Algorithm.RSA_PSS_SHA512,
-    ("pss", "sha256", "sha256", 32): Algorithm.RSA_PSS_SHA256,
-    ("v1_5", "sha256", "", 0): Algorithm.RSA_V1_5_SHA256,
-}
-
-
 class _Rsa:
     """The padding tells how the signature was made, so that each question costs one hash only."""
 
@@ -200,7 +190,7 @@ class _Rsa:
         block = open_block(self._numbers, signature)
         if block is None:
             return
-        change = _padding_change(block, self._alg, self._allowed)
+        change = rsa_padding.change_of(block, self._alg, self._allowed)
         changes = (change,) if change is not None else ()
         yield Way(lambda _, message: block.fits(message), changes)
         for transform, more in _encodings(block.hash):
@@ -215,52 +205,3 @@ def rsa_block(certificate: Certificate, signature: bytes) -> Block | None:
     """What is inside of an RSA signature; None if another key made it."""
     key = load_der_public_key(certificate.spki)
     return open_block(key.public_numbers(), signature) if isinstance(key, rsa.RSAPublicKey) else None
-
-
-def _padding_change(block: Block, alg: str | None, allowed: tuple[Algorithm, ...]) -> Change | None:
-    made = _RSA.get((block.padding, block.hash, block.mgf, len(block.salt)))
-    wanted = [alg] if alg is not None else [algorithm.value for algorithm in allowed]
-    if made is not None and made.value in wanted:
-        return None
-    if made is not None:
-        return Change(
-            "rsa-padding",
-            f"Signed as {made.value}, but not said so" if alg is not None else f"Signed as {made.value}",
-            f"the padding inside of the signature is that of {made.value}; the gateway checks {', '.join(wanted)}",
-            (
-                f'sign with {" or ".join(wanted)}, or say alg="{made.value}"'
-                if alg is not None
-                else f"sign with {' or '.join(wanted)}"
-            ),
-            f"add {made.value} to policy.algorithms and policy.rsa_algorithms" if alg is None else "",
-        )
-    if block.padding == "pss":
-        return _pss_change(block)
-    how = "without DigestInfo" if block.padding == "v1_5-bare" else f"with {_named(block.hash)}"
-    return Change(
-        "rsa-padding",
-        f"Signed as RSASSA-PKCS1-v1_5 {how}",
-        f"the padding inside of the signature is PKCS #1 v1.5 {how}",
-        "sign as rsa-v1_5-sha256 (PKCS #1 v1.5 with SHA-256 and its DigestInfo), or as rsa-pss-sha512",
-    )
-
-
-def _pss_change(block: Block) -> Change:
-    exact = {"sha256": 32, "sha512": 64}.get(block.hash)
-    found = f"PSS with {_named(block.hash)}, MGF1 with {_named(block.mgf)}, a salt of {len(block.salt)} octets"
-    if exact is None or block.mgf != block.hash:
-        return Change(
-            "rsa-pss-hash",
-            f"PSS with {_named(block.hash)} and MGF1 with {_named(block.mgf)}",
-            f"the padding inside of the signature is {found}",
-            "sign as rsa-pss-sha512: SHA-512, MGF1 with SHA-512, a salt of 64 octets (RFC 9421 section 3.3.1); in Java"
-            " give a PSSParameterSpec, its default has MGF1 with SHA-1",
-        )
-    return Change(
-        "pss-salt-length",
-        f"PSS salt of {len(block.salt)} octets instead of {exact}",
-        f"the padding inside of the signature is {found}",
-        f"set the salt length to {exact} octets, the size of the hash (not max, auto or 0): padding.PSS(...,"
-        f" salt_length={exact}) in Python, rsa.PSSSaltLengthEqualsHash in Go, RSA_PSS_SALTLEN_DIGEST in OpenSSL,"
-        " saltLength in WebCrypto and Node",
-    )

@@ -4,7 +4,7 @@ import base64
 import hashlib
 from typing import Final
 
-from gateway._native import Candidate, Digest, Refused
+from gateway._native import Candidate, Digest, Refused, ecdsa_der
 from gateway.explain import moments, octets
 from gateway.explain.checks import none, sentence
 from gateway.explain.facts import Facts, Operation, refusal_of
@@ -138,16 +138,25 @@ def _octet_facts(focus: Candidate, facts: Facts) -> tuple[tuple[str, str], ...]:
     elif half is not None and elliptic:
         rows.append(("r", signature[:half].hex()))
         rows.append(("s", signature[half:].hex()))
+        rows.append(("range", _range(signature, 8 * half)))
     else:
         rows.append(("octets", signature.hex()[:64] + ("…" if len(signature) > 32 else "")))
     return tuple(rows)
+
+
+def _range(signature: bytes, bits: int) -> str:
+    try:
+        ecdsa_der(signature, bits)
+    except Refused as refused:
+        return sentence(refused.reason, refused.detail)
+    return "1 <= r, s < n holds"
 
 
 def _operation_row(operation: Operation) -> tuple[Mark, tuple[str, ...]]:
     algorithm = operation.algorithm.value if operation.algorithm is not None else "–"
     where = (algorithm, f"{operation.certificate.spki_sha256[:16]}…", shown(operation.authority))
     if isinstance(operation.outcome, Refused):
-        return Mark.FAIL, (*where, sentence(operation.outcome.reason, operation.outcome.detail))
+        return Mark.FAIL, (*where, operation.outcome.reason)
     return (Mark.OK, (*where, "verifies")) if operation.outcome else (Mark.FAIL, (*where, "does not verify"))
 
 

@@ -215,6 +215,7 @@ MISTAKES: list[tuple[list[str], str]] = [
     (["good.http", "--cert", "device.pem", "--base-path", "x"], "--base-path"),
     (["good.http", "--store", "embedded:nowhere"], "nowhere"),
     (["good.http", "-c", "nowhere.toml"], "nowhere.toml"),
+    (["good.http", "-c", "gateway.toml", "--store", "embedded:data"], "not both"),
     (["good.http", "--keyid-of", "device.pem"], "--keyid-of"),
     (["--keyid-of", "nowhere.pem"], "nowhere.pem cannot be read"),
 ]

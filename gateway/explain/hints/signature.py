@@ -1,42 +1,26 @@
 """Why a signature does not hold: tries what devices and load balancers are known to get wrong until it does."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Final
 
 import msgspec
 
 from gateway.explain import octets, owners
 from gateway.explain.facts import Facts
-from gateway.explain.form import Change
+from gateway.explain.form import Change, Variation
+from gateway.explain.hints import algorithm
 from gateway.explain.octets import Octets
 from gateway.explain.oracle import Budget, Oracle, oracle_for
 from gateway.explain.report import Hint
 from gateway.explain.search import Finding, search
-from gateway.explain.shown import count, shown
+from gateway.explain.shown import count
 from gateway.explain.signed import Signed
 from gateway.explain.variations.usual import usual
 from gateway.model import Certificate, KeyType
-from gateway.signature.algorithms import FITTING, KNOWN
+from gateway.signature.algorithms import KNOWN
 
-_NAMES: Final = {
-    "es256": "ecdsa-p256-sha256",
-    "ecdsa-p256": "ecdsa-p256-sha256",
-    "ecdsa-sha256": "ecdsa-p256-sha256",
-    "ecdsa": "ecdsa-p256-sha256",
-    "es384": "ecdsa-p384-sha384",
-    "ecdsa-p384": "ecdsa-p384-sha384",
-    "ecdsa-sha384": "ecdsa-p384-sha384",
-    "rs256": "rsa-v1_5-sha256",
-    "rsa-sha256": "rsa-v1_5-sha256",
-    "rsa": "rsa-v1_5-sha256",
-    "ps256": "rsa-pss-sha256",
-    "ps512": "rsa-pss-sha512",
-    "rsa-pss": "rsa-pss-sha512",
-    "eddsa": "ed25519",
-    "hs2019": "",
-}
-"""What other standards (JOSE, old drafts) call the algorithms of RFC 9421 §6.2."""
+_CERTIFICATES: Final = 4
 
 # What a loose reading says already need not be said again of the base.
 _SAID: Final = {
@@ -60,7 +44,7 @@ def diagnose(facts: Facts, signed: Signed, try_hosts: tuple[str, ...], scan: int
     """Everything that can be said about the signature, its octets and its algorithm."""
     if facts.holds is not None and not signed.changes:
         return Diagnosed((), facts.base)
-    hints = [*_algorithm_hints(facts, signed)]
+    hints = [*algorithm.hints(facts, signed)]
     if signed.octets is None or not facts.certificates:
         hints += [_unproven(change, "read with good will; there is no key to try it with") for change in signed.changes]
         return Diagnosed(tuple(hints))
@@ -111,20 +95,22 @@ def _missing(absent: str, present: str) -> Hint:
 def _find(
     facts: Facts, signed: Signed, try_hosts: tuple[str, ...], budget: Budget
 ) -> tuple[Finding | None, Certificate]:
-    """Try each certificate of the client with the plain base first, then the first one with everything."""
-    assert signed.octets is not None
-    for number, certificate in enumerate((*facts.certificates[:4], facts.certificates[0])):
-        readings = octets.readings(signed.octets, certificate)
-        last = number == min(len(facts.certificates), 4)
-        variations = (
-            usual(signed.form, facts.head, facts.capture.body, facts.config, try_hosts, signed.sent, signed.label)
-            if last
-            else ()
-        )
-        found = search(signed.form, readings, _oracle(facts, signed, certificate), variations, budget)
+    """Try each certificate of the client with the plain base first, then the likeliest one with everything."""
+    for certificate in facts.certificates[:_CERTIFICATES]:
+        found = _search(facts, signed, certificate, (), budget)
         if found is not None:
             return found, certificate
-    return None, facts.certificates[0]
+    likeliest = facts.certificates[0]
+    variations = usual(signed.form, facts.head, facts.capture.body, facts.config, try_hosts, signed.sent, signed.label)
+    return _search(facts, signed, likeliest, variations, budget), likeliest
+
+
+def _search(
+    facts: Facts, signed: Signed, certificate: Certificate, variations: Iterable[Variation], budget: Budget
+) -> Finding | None:
+    assert signed.octets is not None
+    readings = octets.readings(signed.octets, certificate)
+    return search(signed.form, readings, _oracle(facts, signed, certificate), variations, budget)
 
 
 def _oracle(facts: Facts, signed: Signed, certificate: Certificate) -> Oracle:
@@ -221,41 +207,3 @@ def _wrong_size(signature: bytes, certificate: Certificate) -> Hint:
             " FILE"
         ),
     )
-
-
-def _algorithm_hints(facts: Facts, signed: Signed) -> Iterator[Hint]:
-    alg = signed.alg
-    if alg is None:
-        return
-    certificate = facts.certificates[0] if facts.certificates else None
-    fitting = sorted(one.value for one in FITTING[certificate.key_type]) if certificate is not None else []
-    if alg not in KNOWN:
-        name = _NAMES.get(alg.lower(), alg.lower() if alg.lower() in KNOWN else "")
-        if certificate is not None and name not in fitting:
-            name = " or ".join(fitting)
-        yield Hint(
-            code="alg-name",
-            title=f'alg="{shown(alg, 40)}" is not a name of RFC 9421',
-            found=f'the parameter alg is "{shown(alg, 40)}"',
-            proof="RFC 9421 section 6.2.2 lists the names; " + ", ".join(KNOWN),
-            proven=True,
-            device=(
-                f'write alg="{name}", or leave alg out: the key decides then'
-                if name
-                else "leave alg out: the key decides then"
-            ),
-        )
-    elif fitting and alg not in fitting:
-        assert certificate is not None
-        yield Hint(
-            code="alg-key",
-            title=f'alg="{alg}" does not fit the registered key',
-            found=f"the registered key is {certificate.key_type.value}, {certificate.bits} bits",
-            proof=f"a {certificate.key_type.value} key can only be used with {' or '.join(fitting)}",
-            proven=True,
-            device=(
-                f'sign with alg="{fitting[0]}" or leave alg out; if the device has another key, its certificate is not'
-                " the registered one"
-            ),
-            gateway="look with `wfm-gateway clients show` which certificate is registered",
-        )

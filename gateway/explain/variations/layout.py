@@ -66,11 +66,8 @@ def _change(code: str, title: str, found: str) -> Change:
     )
 
 
-def names(form: Form, capitals: tuple[bytes, ...] = ()) -> Iterator[Variation]:
-    """How the names of the components stand in the base.
-
-    :param capitals: names that the list has in upper case, as written
-    """
+def names(form: Form) -> Iterator[Variation]:
+    """How the names of the components stand in the base."""
     without = tuple(line.written.replace(b'"', b"", 2) for line in form.lines)
     yield _named(form, without, "name-quotes", "no double quotes around the component names", PARAMS.replace(b'"', b""))
     yield _named(form, without, "name-quotes", "no double quotes around the component names", PARAMS)

@@ -248,6 +248,19 @@ def test_unknown_client() -> None:
     assert report.verdict.reason is Reason.KEY_UNKNOWN
 
 
+def test_what_the_device_is_told_of_an_unknown_client_can_be_hidden() -> None:
+    report = explained(make(P256), Registered(OTHER.client()), config_with(hide_unknown_clients=True))
+    assert report.verdict.reason is Reason.KEY_UNKNOWN
+    assert any("hide_unknown_clients" in note for note in report.verdict.notes)
+
+
+def test_r_and_s_out_of_range() -> None:
+    report = explained(make(P256, sign=lambda base: bytes(32) + b"\1" * 32), P256)
+    assert report.verdict.reason is Reason.SIGNATURE_RANGE
+    facts = dict(next(step for step in report.steps if step.name == "signature").facts)
+    assert facts["range"].startswith("signature.out_of_range")
+
+
 def test_unknown_client_whose_key_is_known_under_another_id() -> None:
     moved = msgspec.structs.replace(P256.client(), client_id="dev-9")
     report = explained(make(P256), Registered(moved))

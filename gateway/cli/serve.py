@@ -56,31 +56,8 @@ def command(
     else:
         if upstream is None:
             raise ConfigError(Reason.CONFIG_INVALID, "--upstream is missing: give -c FILE, or at least --upstream URL")
-        config = from_flags(upstream, listen, public_url, store, workers, trusted_proxies)
-        config = with_policy(config, profile, base_path)
+        config = from_flags(upstream, listen, public_url, store, workers, trusted_proxies, profile, base_path)
     run(config)
-
-
-def with_policy(config: "Config", profile: str | None, base_path: str | None) -> "Config":
-    """The same configuration with the flags that set `[policy]`.
-
-    :raises ConfigError: config.invalid
-    """
-    from msgspec import structs
-
-    from gateway.config import policy
-    from gateway.config.load import check_across
-    from gateway.config.mistake import Mistake
-
-    given = {"profile": profile, "base_path": base_path}
-    changed = structs.replace(config.policy, **{name: value for name, value in given.items() if value is not None})
-    try:
-        config = structs.replace(config, policy=policy.settle(changed))
-        check_across(config)
-    except Mistake as mistake:
-        flag = {"policy.profile": "--profile", "policy.base_path": "--base-path", "route": "--profile"}
-        raise ConfigError(mistake.reason, f"{flag.get(mistake.key, mistake.key)}: {mistake.sentence}") from None
-    return config
 
 
 def run(config: "Config") -> None:

@@ -156,12 +156,16 @@ cdef int put_member(Out* out, _Message message, Component* component) except -1:
     value, places = message.dictionaries[name]
     if places is None:
         raise no_value(component, "not a structured dictionary")
-    place = places.get(unescape(component.argument).encode("ascii"))
+    key = unescape(component.argument).encode("ascii")
+    place = places.get(key)
     if place is None:
         raise no_component(component)
-    cursor.at = <const uint8_t*>PyBytes_AS_STRING(value) + <Py_ssize_t>place
-    cursor.end = <const uint8_t*>PyBytes_AS_STRING(value) + PyBytes_GET_SIZE(value)
-    return put_bytes(out, _member_text(_dictionary_member_object(&cursor)).encode("ascii"))
+    if type(place) is not bytes:
+        cursor.at = <const uint8_t*>PyBytes_AS_STRING(value) + <Py_ssize_t>place
+        cursor.end = <const uint8_t*>PyBytes_AS_STRING(value) + PyBytes_GET_SIZE(value)
+        # Made once for all labels and spellings of the authority (R5).
+        place = places[key] = _member_text(_dictionary_member_object(&cursor)).encode("ascii")
+    return put_bytes(out, place)
 
 
 # The application/x-www-form-urlencoded percent-encode set of the URL standard leaves these alone.
@@ -192,12 +196,16 @@ cdef int put_query_parameter(Out* out, _Message message, Component* component) e
     cdef bytes query = message.head.query
     if message.query_parameters is None:
         message.query_parameters = form_parameters(query) if query is not None else {}
-    found = message.query_parameters.get(unescape(component.argument).encode("ascii"))
+    key = unescape(component.argument).encode("ascii")
+    found = message.query_parameters.get(key)
     if found is None:
         raise no_component(component)
-    if found[0] != 1:
-        raise no_value(component, f"the query has it {found[0]} times")   # RFC 9421 §2.2.8
-    return put_bytes(out, reencode(found[1]))
+    if type(found) is tuple:
+        if found[0] != 1:
+            raise no_value(component, f"the query has it {found[0]} times")   # RFC 9421 §2.2.8
+        # Made once for all labels and spellings of the authority (R5).
+        found = message.query_parameters[key] = reencode(found[1])
+    return put_bytes(out, found)
 
 
 cdef int put_path_and_query(Out* out, Head head) except -1:

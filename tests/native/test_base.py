@@ -1,5 +1,6 @@
 """The value of every kind of component in the signature base (RFC 9421 §2.1, §2.2, §2.5), and when there is none."""
 
+import time
 from types import ModuleType
 
 import pytest
@@ -156,3 +157,21 @@ def test_configured_types_come_before_registered_ones(backend: ModuleType) -> No
         assert candidate.base(SCHEME, AUTHORITY).startswith(b'"priority";sf: ' + value + b"\n")
     (candidate,) = backend.select(backend.parse_head(raw), {b"priority": "item"})
     assert outcome(backend, lambda: candidate.base(SCHEME, AUTHORITY)) == ("refused", "signature.component_value")
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        covering(b'"priority";key="a"', fields=b"Host: x\r\nPriority: a=(" + b"a " * 13_000 + b")\r\n"),
+        covering(b'"@query-param";name="x"', line=b"GET /?x=" + b"%c3%a9" * 4_000 + b" HTTP/1.1\r\n"),
+    ],
+    ids=["key", "query-param"],
+)
+def test_r5_a_value_is_made_once_however_many_labels_and_spellings_need_it(raw: bytes) -> None:
+    # Who sends it has proven nothing yet, and eight labels with two spellings each would have it made sixteen times.
+    (candidate,) = native.select(native.parse_head(raw))
+    started = time.thread_time()
+    first = candidate.base(SCHEME, AUTHORITY)
+    between = time.thread_time()
+    assert {candidate.base(SCHEME, AUTHORITY) for _ in range(5)} == {first}
+    assert time.thread_time() - between < 2 * (between - started)

@@ -29,9 +29,11 @@ def versions(*packages: str) -> dict[str, str]:
     return found | {name: version(name) for name in ("cryptography", *packages)}
 
 
-def save(name: str, title: str, rows: Sequence[dict[str, Any]], says: Sequence[str], packages: Sequence[str] = ()) -> Path:
-    """Write `results/<name>.json`. `rows` are table rows with the same keys; `says` are sentences: bars, and what this does
-    not show."""
+def save(
+    name: str, title: str, rows: Sequence[dict[str, Any]], says: Sequence[str], packages: Sequence[str] = ()
+) -> Path:
+    """Write `results/<name>.json`. `rows` are table rows with the same keys; `says` are sentences: bars, and what
+    this does not show."""
     result = {
         "title": title,
         "command": "python -m " + " ".join([_module(), *sys.argv[1:]]),

@@ -8,8 +8,9 @@ HERE = Path(__file__).parent
 TARGET = HERE / "RESULTS.md"
 HEAD = """# Results
 
-Rendered by `python -m benchmarks.report` from the raw data in `results/`; do not edit. Every figure was taken on the machine that
-its section names, in one run with what it is compared with. Take the ratios: absolute times drift on shared machines.
+Rendered by `python -m benchmarks.report` from the raw data in `results/`; do not edit. Every figure was taken on the
+machine that its section names, in one run with what it is compared with. Take the ratios: absolute times drift on shared
+machines.
 """
 
 

@@ -52,20 +52,20 @@ class Head:
 def parse_head(raw: bytes, field_limit: int = 100) -> Head:
     """Read one whole head, from the request line to its empty line.
 
-    :raises Refused: request.bad_request_line, bad_target, bad_field, bad_framing, bad_host, bad_version, too_many_fields,
-        upgrade_refused, expectation_failed
+    :raises Refused: request.bad_request_line, bad_target, bad_field, bad_framing, bad_host, bad_version,
+        too_many_fields, upgrade_refused, expectation_failed
     """
 
 @final
 class WireReader:
-    """Strict reader of one inbound connection: hands on only bytes that it has accepted, one head at a time (R4, R5)."""
+    """Strict reader of one inbound connection: hands on only bytes that it has accepted (R4, R5)."""
 
     def __init__(self, head_limit_bytes: int = 32768, field_limit: int = 100) -> None: ...
     def feed(self, data: bytes) -> bytes:
-        """Take what arrived; return the bytes that a parser behind may read: whole heads, bodies, re-made chunks, no trailers.
+        """Take what arrived; return what a parser behind may read: whole heads, bodies, re-made chunks, no trailers.
 
-        :raises Refused: as `parse_head`, and request.head_too_large, request.bad_chunk, request.reserved_name (in trailers).
-            Accepted bytes of before the refusal are in `accepted`; afterwards every call raises the same again.
+        :raises Refused: as `parse_head`, and request.head_too_large, request.bad_chunk, request.reserved_name (in
+            trailers). Accepted bytes of before the refusal are in `accepted`; afterwards every call raises again.
         """
     accepted: bytes
     """Bytes accepted in the call that raised, before the offence."""
@@ -78,7 +78,7 @@ class WireReader:
 
 @final
 class Candidate:
-    """One signature of a message: a label that stands in both fields. Its own mistakes are in `reason`, not raised (R8)."""
+    """One signature of a message: a label that stands in both fields. Its mistakes are in `reason` (R8)."""
 
     def __init__(self, *args: object, **kwargs: object) -> None:
         """Candidates are made by `select` only: this raises TypeError."""
@@ -114,7 +114,8 @@ def select(
     """All signatures of a request, in field order (RFC 9421 §4, R8).
 
     :param structured: lower-case field name to `item`, `list` or `dictionary`: the types that `sf` may use
-    :raises Refused: signature.missing, malformed_input, malformed_value, label_mismatch, duplicate_label, too_many_labels
+    :raises Refused: signature.missing, malformed_input, malformed_value, label_mismatch, duplicate_label,
+        too_many_labels
     """
 
 @final
@@ -143,9 +144,7 @@ def ecdsa_der(signature: bytes, bits: int) -> bytes:
     :raises Refused: signature.bad_length, signature.out_of_range (not 1 <= r, s < n)
     """
 
-def forward_fields(
-    head: Head, candidate: Candidate | None, allowed: Collection[bytes] | None
-) -> list[tuple[str, str]]:
+def forward_fields(head: Head, candidate: Candidate | None, allowed: Collection[bytes] | None) -> list[tuple[str, str]]:
     """The field lines that go on to the backend: hop-by-hop ones (RFC 9110 §7.6.1) and those of R15 removed, Host,
     Content-Length and Transfer-Encoding left out (the caller sets them), the rest in order.
 
@@ -156,8 +155,8 @@ def forward_fields(
 def parse_structured(kind: str, value: bytes) -> Any:
     """Parse a structured field (RFC 9651 §4.2) of `kind` item, list or dictionary, for tests and for `explain`.
 
-    Items are `(bare, [(key, bare), ...])`; lists are lists of items or of inner lists `([items], params)`; dictionaries are
-    lists of `(key, member)`. Bare items: int, `("decimal", str)`, `("string", str)`, `("token", str)`, bytes, bool,
+    Items are `(bare, [(key, bare), ...])`; lists are lists of items or of inner lists `([items], params)`;
+    dictionaries are lists of `(key, member)`. Bare items: int, `("decimal", str)`, `("string", str)`, `("token", str)`, bytes, bool,
     `("date", int)`, `("display", str)`.
 
     :raises Refused: signature.component_value

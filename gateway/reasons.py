@@ -113,8 +113,8 @@ class Reason(StrEnum):
 
 
 class Row(msgspec.Struct, frozen=True, gc=False):
-    """What follows from one reason: HTTP `status` (0 for `config.*`), problem `type`, `level` of its log line (debug, info,
-    warning, error), one `sentence` for the device's developer, one `remedy` for the operator."""
+    """What follows from one reason: HTTP `status` (0 for `config.*`), problem `type`, `level` of its log line
+    (info, warning, error), one `sentence` for the device's developer, one `remedy` for the operator."""
 
     status: int
     type: str
@@ -125,9 +125,7 @@ class Row(msgspec.Struct, frozen=True, gc=False):
     retry_after_s: int | None = None
 
 
-def _row(
-    status: int, type_: str, level: str, sentence: str, remedy: str, retry_after_s: int | None = None
-) -> Row:
+def _row(status: int, type_: str, level: str, sentence: str, remedy: str, retry_after_s: int | None = None) -> Row:
     return Row(status, type_, level, sentence, remedy, retry_after_s is not None, retry_after_s)
 
 

@@ -97,7 +97,7 @@ def gateway(case: Case, parse: bool) -> Callable[[], None]:
 
 
 def library(case: Case) -> Callable[[], None]:
-    """`http-message-signatures`: its verifier over a prepared request of `requests`; it leaves the digest to the caller."""
+    """`http-message-signatures` over a prepared request of `requests`; it leaves the digest to the caller."""
 
     class Resolver(HTTPSignatureKeyResolver):  # type: ignore[misc]
         def resolve_public_key(self, key_id: str) -> object:
@@ -115,7 +115,7 @@ def library(case: Case) -> Callable[[], None]:
 
 
 def measure(ways: dict[str, Callable[[], None]], rounds: int, calls: int) -> dict[str, list[float]]:
-    """Microseconds of CPU per call, for each way and round; the ways take turns so that drift meets all of them alike."""
+    """Microseconds of CPU per call, for each way and round; the ways take turns, so drift meets all of them."""
     times: dict[str, list[float]] = {name: [] for name in ways}
     shown = sys.stderr.isatty()
     for index in range(rounds):
@@ -138,7 +138,9 @@ def spread(values: list[float], digits: int = 2) -> str:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0], epilog="example: python -m benchmarks.micro.verify")
+    parser = argparse.ArgumentParser(
+        description=__doc__.splitlines()[0], epilog="example: python -m benchmarks.micro.verify"
+    )
     parser.add_argument("--rounds", type=int, default=151, help="rounds that each way takes part in (default 151)")
     parser.add_argument("--calls", type=int, default=60, help="calls per way and round (default 60)")
     arguments = parser.parse_args()
@@ -171,14 +173,16 @@ def main() -> int:
     ours = "gateway, from a head that was read"
     times_faster = statistics.median([b / a for a, b in zip(times[ours], theirs, strict=True)])
     says = [
-        f"{arguments.rounds} interleaved rounds of {arguments.calls} calls each; CPU time of the process; median, and the middle "
-        "half in brackets.",
+        f"{arguments.rounds} interleaved rounds of {arguments.calls} calls each; CPU time of the process; median, and "
+        "the middle half in brackets.",
         f"Bars: at most {BAR_US} µs above bare, at least {BAR_TIMES} times faster than the library. "
         f"Reached: {above[ours]:.2f} µs ({above['gateway, from raw octets']:.2f} µs with the head read as well), "
         f"{times_faster:.1f} times.",
         "Not shown: policy, key look-up, replay claim, proxying.",
     ]
-    path = save("micro-verify", "Verification of one request, 1 KiB body, P-256", rows, says, ("http-message-signatures",))
+    path = save(
+        "micro-verify", "Verification of one request, 1 KiB body, P-256", rows, says, ("http-message-signatures",)
+    )
     print("\n".join(" | ".join(str(value) for value in row.values()) for row in rows))
     print("\n".join(says))
     print(f"wrote {path.name}")

@@ -9,8 +9,8 @@ TARGET = HERE / "RESULTS.md"
 HEAD = """# Results
 
 Rendered by `python -m benchmarks.report` from the raw data in `results/`; do not edit. Every figure was taken on the
-machine that its section names, in one run with what it is compared with. Take the ratios: absolute times drift on shared
-machines.
+machine that its section names, in one run with what it is compared with. Take the ratios: absolute times drift on
+shared machines.
 """
 
 

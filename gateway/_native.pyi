@@ -156,8 +156,8 @@ def parse_structured(kind: str, value: bytes) -> Any:
     """Parse a structured field (RFC 9651 §4.2) of `kind` item, list or dictionary, for tests and for `explain`.
 
     Items are `(bare, [(key, bare), ...])`; lists are lists of items or of inner lists `([items], params)`;
-    dictionaries are lists of `(key, member)`. Bare items: int, `("decimal", str)`, `("string", str)`, `("token", str)`, bytes, bool,
-    `("date", int)`, `("display", str)`.
+    dictionaries are lists of `(key, member)`. Bare items: int, `("decimal", str)`, `("string", str)`,
+    `("token", str)`, bytes, bool, `("date", int)`, `("display", str)`.
 
     :raises Refused: signature.component_value
     """

@@ -18,6 +18,7 @@ import redis.asyncio
 import uvloop
 
 from benchmarks.record import save
+from benchmarks.spread import spread
 from gateway.clock import SystemClock
 from gateway.registry.answers import Claim
 from gateway.registry.claims import Claims
@@ -103,12 +104,6 @@ async def measure(endpoint: Endpoint, rounds: int, calls: int) -> dict[int, dict
     return times
 
 
-def spread(values: list[float], digits: int = 1) -> str:
-    """Median, and the middle half in brackets."""
-    low, middle, high = statistics.quantiles(values, n=4)
-    return f"{middle:.{digits}f} ({low:.{digits}f} to {high:.{digits}f})"
-
-
 def main() -> int:
     parser = argparse.ArgumentParser(
         description=__doc__.splitlines()[0], epilog="example: python -m benchmarks.micro.store"
@@ -131,10 +126,10 @@ def main() -> int:
         rows.append(
             {
                 "claims at once": at_once,
-                "gateway, µs": spread(by_way[OURS]),
-                "of that above a bare future, µs": spread(extra),
-                "redis-py, µs": spread(by_way[THEIRS]),
-                "redis-py ÷ gateway": spread([b / a for a, b in zip(by_way[OURS], by_way[THEIRS], strict=True)]),
+                "gateway, µs": spread(by_way[OURS], 1),
+                "of that above a bare future, µs": spread(extra, 1),
+                "redis-py, µs": spread(by_way[THEIRS], 1),
+                "redis-py ÷ gateway": spread([b / a for a, b in zip(by_way[OURS], by_way[THEIRS], strict=True)], 1),
             }
         )
     says = [

@@ -20,6 +20,7 @@ from http_message_signatures import HTTPMessageVerifier, HTTPSignatureKeyResolve
 from http_message_signatures.algorithms import ECDSA_P256_SHA256
 
 from benchmarks.record import save
+from benchmarks.spread import spread
 from gateway._native import Head, parse_digest, parse_head, select
 from gateway.model import Algorithm, Certificate, Client, KeyType, Status
 from gateway.signature.engine import CryptographyEngine
@@ -129,12 +130,6 @@ def measure(ways: dict[str, Callable[[], None]], rounds: int, calls: int) -> dic
     if shown:
         print(file=sys.stderr)
     return times
-
-
-def spread(values: list[float], digits: int = 2) -> str:
-    """Median, and the middle half in brackets."""
-    low, middle, high = statistics.quantiles(values, n=4)
-    return f"{middle:.{digits}f} ({low:.{digits}f} to {high:.{digits}f})"
 
 
 def main() -> int:

@@ -17,12 +17,14 @@ PemFile = Annotated[str, Meta(min_length=1, description=_FILE)]
 
 
 class Upstream(Struct, frozen=True, kw_only=True, gc=False):
-    """`connections` is per worker. `client_cert` and `client_key` are PEM files and go together."""
+    """`connections` is per worker. `client_cert` and `client_key` are PEM files and go together.
+    `assertion_key`: a private key; every verified request carries a signed `Wfm-Assertion`."""
 
     url: Annotated[str, Meta(description=_URL)]
     ca: PemFile | None = None
     client_cert: PemFile | None = None
     client_key: PemFile | None = None
+    assertion_key: PemFile | None = None
     connect_timeout_s: Seconds = 5.0
     response_timeout_s: Seconds = 60.0
     connections: Count = 256
@@ -63,6 +65,8 @@ def settle(upstream: Upstream, base: Path) -> Upstream:
         if origin is None or origin.scheme != "https":
             raise Mistake(f"upstream.{name}", 'only means something with an "https://" upstream.url')
         changes[name] = readable(f"upstream.{name}", path, base)
+    if upstream.assertion_key is not None:
+        changes["assertion_key"] = readable("upstream.assertion_key", upstream.assertion_key, base)
     if (upstream.client_cert is None) != (upstream.client_key is None):
         present, absent = ("client_cert", "client_key") if upstream.client_cert else ("client_key", "client_cert")
         raise Mistake(f"upstream.{absent}", f"missing, although upstream.{present} is given")

@@ -61,7 +61,8 @@ async def forward(
         raise TypeError("only an Admitted goes to the backend")  # R16
     fields = forward_fields(admitted.head, admitted.verified.candidate, allowed)
     length = None if body is None or body.length == 0 else body.length
-    head = admitted_head(admitted, fields, length)
+    assertion = None if upstream.assertions is None else upstream.assertions.make(admitted)
+    head = admitted_head(admitted, fields, length, assertion)
     sent = body if length is not None else None
     head_only = admitted.head.method == b"HEAD"
     return await _deliver(head, sent, head_only, admitted.head.minor, client, keep_alive, upstream, relay, delivery)

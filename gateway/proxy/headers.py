@@ -6,6 +6,7 @@ from typing import Final
 
 from gateway._native import Head
 from gateway.model import Admitted, Composed, External
+from gateway.proxy.assertion import FIELD
 
 _WITH_LENGTH: Final = frozenset({b"POST", b"PUT", b"PATCH"})
 """Methods that anticipate content: `Content-Length: 0` says that there is none (RFC 9110 §8.6)."""
@@ -27,12 +28,15 @@ class BadAnswer(Exception):
     """The backend's head cannot be passed on."""
 
 
-def admitted_head(admitted: Admitted, fields: Sequence[tuple[str, str]], body_length: int | None) -> bytes:
+def admitted_head(
+    admitted: Admitted, fields: Sequence[tuple[str, str]], body_length: int | None, assertion: str | None = None
+) -> bytes:
     """Request line and fields of a verified request; `fields` are what `forward_fields` let through.
 
     Target, method and Host are what the device signed, octet for octet (R7), so the backend can verify again.
 
     :param body_length: octets of the body that follows; None if there is none
+    :param assertion: value of Wfm-Assertion; None if none is made
     """
     verified = admitted.verified
     lines = _first_lines(admitted.head.method, target_of(admitted.head), verified.authority, fields)
@@ -47,6 +51,8 @@ def admitted_head(admitted: Admitted, fields: Sequence[tuple[str, str]], body_le
         f"Wfm-Body-Verified: {'?1' if admitted.body_verified else '?0'}\r\n"
         f"Wfm-Signature: {signature}, components={candidate.components}".encode("ascii")
     )
+    if assertion is not None:
+        lines.append(f"{FIELD}: {assertion}".encode("ascii"))
     if body_length is not None:
         lines.append(b"Content-Length: %d" % body_length)
     elif admitted.head.method in _WITH_LENGTH:

@@ -44,7 +44,7 @@ class Runtime:
             negative_s=config.registry.negative_s,
             report=self._report,
         )
-        self.upstream = Upstream(config.upstream)
+        self.upstream = Upstream(config.upstream, clock)
         limits = config.limits
         self.spool = Spool(config.data_dir, limits.spool_bytes, max(1, limits.spool_total_bytes // workers))
         self.exchange = Exchange(

@@ -15,7 +15,9 @@ from aiohttp.client_reqrep import ClientRequest
 from aiohttp.connector import Connection
 from yarl import URL
 
+from gateway.clock import Clock
 from gateway.config import Upstream as UpstreamConfig
+from gateway.proxy.assertion import Assertions
 from gateway.reasons import ConfigError, Reason
 
 POOL_IDLE_S: Final = 4.0
@@ -54,7 +56,9 @@ class BackendProtocol(ResponseHandler):
 class Upstream:
     """A bounded pool of connections to the one backend."""
 
-    def __init__(self, config: UpstreamConfig) -> None:
+    def __init__(self, config: UpstreamConfig, clock: Clock) -> None:
+        path = config.assertion_key
+        self.assertions = None if path is None else Assertions(path, clock)
         self.response_timeout_s = config.response_timeout_s
         loop = asyncio.get_running_loop()
         options: dict[str, Any] = {"limit": config.connections, "keepalive_timeout": POOL_IDLE_S}

@@ -137,6 +137,9 @@ cdef int judge_target(Head head, int hosts) except -1:
     # CONNECT is refused in any case: some readers take methods without regard to it.
     if is_text(<const uint8_t*>PyBytes_AS_STRING(head.method), PyBytes_GET_SIZE(head.method), b"connect", 7):
         raise Refused("request.bad_target", "CONNECT")
+    # RFC 9113 §3.4: it begins HTTP/2. Parsers of HTTP/1.1 wait behind it for the rest of the preface, and answer nothing.
+    if PyBytes_GET_SIZE(head.method) == 3 and memcmp(PyBytes_AS_STRING(head.method), b"PRI", 3) == 0:
+        raise Refused("request.bad_version", "the preface of HTTP/2")
     if target[0] == c"/":
         judge_host(head, hosts)
     else:

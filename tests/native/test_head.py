@@ -119,6 +119,8 @@ def test_r4_octets_behind_the_head_are_refused(backend: ModuleType) -> None:
         (b"GET httpx://a.example/ HTTP/1.1", "request.bad_target"),
         (b"CONNECT a.example:443 HTTP/1.1", "request.bad_target"),
         (b"CONNECT / HTTP/1.1", "request.bad_target"),
+        (b"PRI / HTTP/1.0", "request.bad_version"),
+        (b"PRI / HTTP/1.1", "request.bad_version"),
         (b"connect / HTTP/1.1", "request.bad_target"),
     ],
 )

@@ -59,6 +59,8 @@ REQUEST_LINES = [
     b"OPTIONS / HTTP/1.1",
     b"CONNECT x:80 HTTP/1.1",
     b"CONNECT / HTTP/1.1",
+    b"PRI / HTTP/1.0",
+    b"PRI * HTTP/1.1",
     b"connect / HTTP/1.1",
     b"GET http://x HTTP/1.1",
     b"GET http://x/ HTTP/1.1",

@@ -121,6 +121,8 @@ def _framing(lengths: list[bytes], codings: list[bytes], minor: int) -> tuple[in
 
 def _target(method: bytes, target: bytes) -> tuple[bytes, bytes | None, tuple[bytes, bytes] | None]:
     """Path, query and, for absolute-form, scheme and authority."""
+    if method == b"PRI":
+        raise Refused("request.bad_version", "the preface of HTTP/2")
     absolute, rest = None, target
     if not target.startswith(b"/"):
         match = ABSOLUTE.fullmatch(target)

@@ -40,12 +40,29 @@ def test_r12_skew_does_not_extend_expires(expires: int, reason: Reason | None) -
     assert world.reason(device.head(created=NOW - 100, params=f";expires={expires}")) is reason
 
 
-def test_r12_a_slow_body_has_freshness_checked_again() -> None:
-    device, world = Device(), World()
+@pytest.mark.parametrize("replay", ["unsafe", "off"])
+def test_r12_a_slow_body_has_freshness_checked_again(replay: str) -> None:
+    device, world = Device(), World(config_with(replay=replay))
     world.know(device.client())
     world.body_took_s = 20.0
     assert world.reason(device.head(created=NOW - 300)) is None
     assert world.reason(device.head(created=NOW - 300)) is Reason.POLICY_TOO_OLD
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"), [({"not_after": NOW}, Reason.KEY_EXPIRED), ({"retire_after": NOW}, Reason.KEY_RETIRED)]
+)
+def test_r12_a_certificate_that_ends_while_a_slow_body_arrives_does_not_count(
+    changes: dict[str, int], reason: Reason
+) -> None:
+    device, world = Device(), World()
+    certificate = msgspec.structs.replace(device.certificate, **changes)
+    world.know(msgspec.structs.replace(device.client(), certificates=(certificate,)))
+    world.body_took_s = 0.5
+    assert world.reason(device.head()) is None
+    world.clock.time = NOW
+    world.body_took_s = 1.5
+    assert world.reason(device.head(params=";x=1")) is reason
 
 
 def test_r12_a_slow_body_has_revocation_checked_again() -> None:

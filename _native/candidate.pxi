@@ -98,7 +98,8 @@ cdef class Candidate:
     cdef Component* components_
     cdef int room                   # for components
     cdef int count
-    cdef readonly str label, nonce, alg, keyid, tag, reason, detail
+    cdef Span strings[4]            # of the parameters nonce, alg, keyid, tag, in quotes' inside; at NULL: not there
+    cdef readonly str label, reason, detail
     cdef readonly bytes signature
     cdef readonly object created, expires
 
@@ -107,6 +108,26 @@ cdef class Candidate:
 
     def __dealloc__(self):
         free(self.components_)
+
+    @property
+    def nonce(self):
+        return self.string(0)
+
+    @property
+    def alg(self):
+        return self.string(1)
+
+    @property
+    def keyid(self):
+        return self.string(2)
+
+    @property
+    def tag(self):
+        return self.string(3)
+
+    cdef str string(self, int index):
+        # Made when asked for: most requests are judged without most of them.
+        return None if self.strings[index].at == NULL else unescape(self.strings[index])
 
     @property
     def params(self):
@@ -348,23 +369,25 @@ cdef class Candidate:
             if bare.kind != BARE_STRING:
                 self.refuse("signature.bad_parameter", f"{shown(key)} is not a string")
             elif bit == 4:
-                self.nonce = unescape(bare.text)
+                self.strings[0] = bare.text
             elif bit == 8:
-                self.alg = unescape(bare.text)
+                self.strings[1] = bare.text
             elif bit == 16:
-                self.keyid = unescape(bare.text)
+                self.strings[2] = bare.text
             else:
-                self.tag = unescape(bare.text)
+                self.strings[3] = bare.text
 
     cdef int read(self, Cursor* cursor, bint capital_content_digest) except -1:
         # Fill from one inner list with parameters. 0: malformed, 1: done, 2: done, but the text is not canonical.
         cdef bint canonical = True
         cdef const uint8_t* start = cursor.at
         cdef const uint8_t* list_end
+        cdef int index
         self.count = 0
         self.reason = None
         self.detail = ""
-        self.label = self.nonce = self.alg = self.keyid = self.tag = None
+        for index in range(4):
+            self.strings[index].at = NULL
         self.created = self.expires = None
         if not self.read_components(cursor, &canonical, capital_content_digest):
             return 0

@@ -35,8 +35,12 @@ class Engine(Protocol):
 
     name: str
 
+    def holds(self, job: Job) -> bool:
+        """Does one signature hold?"""
+        ...
+
     def verify(self, batch: Sequence[Job]) -> list[bool]:
-        """One answer a job, in order: True if the signature holds."""
+        """One answer a job, in order."""
         ...
 
 
@@ -72,9 +76,10 @@ class CryptographyEngine:
 
     def verify(self, batch: Sequence[Job]) -> list[bool]:
         """One answer a job, in order."""
-        return [self._holds(job) for job in batch]
+        return [self.holds(job) for job in batch]
 
-    def _holds(self, job: Job) -> bool:
+    def holds(self, job: Job) -> bool:
+        """Does one signature hold?"""
         key = self._pool.get(job.certificate)
         algorithm = job.algorithm
         try:

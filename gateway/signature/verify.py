@@ -52,7 +52,7 @@ def check(
     :raises Refused: what `Candidate.base` and `prepare` raise, signature.wrong
     """
     job = prepare(candidate, certificate, algorithm, candidate.base(scheme, authority))
-    verified = proven(candidate, client, job, authority, engine.verify([job])[0])
+    verified = proven(candidate, client, job, authority, engine.holds(job))
     if verified is None:
         raise Refused(Reason.SIGNATURE_WRONG, "")
     return verified

@@ -144,6 +144,8 @@ class Connection(RequestHandler):
         # A head that has begun is watched by its own timer, which answers; aiohttp's would close without a word.
         if self._head_timer is None:
             super()._process_keepalive()
+        else:
+            self._keepalive_handle = None  # it has fired: as long as it stands here, aiohttp sets no other
 
     def _offend(self, reason: Reason, detail: str) -> None:
         self._offence = Refused(reason, detail)

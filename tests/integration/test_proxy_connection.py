@@ -2,6 +2,7 @@
 
 import socket
 import threading
+import time
 
 import pytest
 
@@ -113,6 +114,20 @@ def test_idle_connection_is_closed_without_a_word(make_gateway: MakeGateway, dev
     gateway = make_gateway(limits={"idle_timeout_s": 0.1})
     with RawClient(gateway.address) as client:
         assert client.ask(OPEN).status == 200
+        assert client.rest() == b""
+
+
+def test_idle_connection_is_closed_also_if_a_head_was_arriving_when_that_was_looked_at(
+    make_gateway: MakeGateway, device: Device
+) -> None:
+    """R5: else one head, sent in two pieces, would keep a connection for ever."""
+    gateway = make_gateway(limits={"idle_timeout_s": 0.2})
+    with RawClient(gateway.address) as client:
+        client.sock.settimeout(5.0)
+        assert client.ask(OPEN).status == 200
+        client.send(OPEN[:20])
+        time.sleep(0.4)
+        assert client.ask(OPEN[20:]).status == 200
         assert client.rest() == b""
 
 

@@ -147,6 +147,9 @@ async def _answer(protocol: BackendProtocol, sending: asyncio.Task[None] | None)
                 raise UpstreamError(Reason.UPSTREAM_ANSWER, "101 Switching Protocols, which nobody asked for")
             if message.code >= 200:
                 return message, payload
+            if sending is None or sending.done():
+                # aiohttp stops its timer at the end of every answer, and takes an interim one for an answer.
+                protocol.start_timeout()
         raise UpstreamError(Reason.UPSTREAM_ANSWER, f"more than {INTERIM_ANSWERS} interim answers")
     except HttpProcessingError as error:
         raise UpstreamError(Reason.UPSTREAM_ANSWER, str(error.message)[:200]) from error

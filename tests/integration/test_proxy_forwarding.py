@@ -299,6 +299,23 @@ def test_slow_backend_is_504(make_gateway: MakeGateway, device: Device, backend:
         assert client.ask(raw).reason == "replay.seen"
 
 
+def test_backend_that_is_silent_after_an_interim_answer_is_504(
+    make_gateway: MakeGateway, device: Device, backend: RecordingBackend
+) -> None:
+    """An interim answer begins the wait anew; it does not end it."""
+
+    def promise(peer: Peer, seen: Seen) -> bool:
+        peer.sock.sendall(b"HTTP/1.1 102 Processing\r\n\r\n")
+        peer.read_until(b"never")
+        return False
+
+    backend.script = promise
+    gateway = make_gateway(upstream={"response_timeout_s": 0.05})
+    with RawClient(gateway.address) as client:
+        got = client.ask(device.request())
+    assert (got.status, got.reason) == (504, "upstream.timeout")
+
+
 def test_client_that_goes_away_ends_the_request_to_the_backend(
     gateway: Gateway, device: Device, backend: RecordingBackend
 ) -> None:

@@ -8,7 +8,7 @@ from aiohttp.client_exceptions import ClientError, ServerDisconnectedError
 from aiohttp.connector import Connection as BackendConnection
 from aiohttp.http_exceptions import HttpProcessingError
 
-from gateway._native import forward_fields
+from gateway._native import Refused, forward_fields
 from gateway.model import Admitted, Composed
 from gateway.proxy.connection import Connection
 from gateway.proxy.headers import admitted_head, composed_head
@@ -55,6 +55,7 @@ async def forward(
     :param delivery: is kept up to date, also if this raises or is cancelled
     :returns: the status of the answer, and whether the client's connection may stay open
     :raises UpstreamError: no answer could be had
+    :raises Refused: internal.error: a spooled body cannot be read again
     :raises ClientGone: the client does not take the answer
     """
     if not isinstance(admitted, Admitted):
@@ -177,5 +178,10 @@ async def _send_pieces(body: Body, backend: BackendConnection, protocol: Backend
         protocol.start_timeout()
     except TimeoutError:
         protocol.set_exception(TimeoutError("the backend does not take the body"))
-    except OSError as error:
+    except ConnectionError as error:
         protocol.set_exception(error)
+    except Exception as error:
+        # The backend waits for the rest, and whoever reads its answer waits for the backend: both must end, and this
+        # connection must carry nothing else.
+        detail = f"the body cannot be read again: {type(error).__name__}: {error}"
+        protocol.set_exception(Refused(Reason.INTERNAL_ERROR, detail), error)

@@ -2,10 +2,13 @@
 
 import datetime
 import ipaddress
+import os
 import socket
 import ssl
 import threading
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from cryptography import x509
@@ -206,6 +209,28 @@ def test_backend_that_does_not_take_a_large_body_is_504(
         done.set()
         assert (got.status, got.reason) == (504, "upstream.timeout")
     gateway.wait_for(lambda: gateway.runtime.spool.used_bytes == 0)
+
+
+@pytest.mark.parametrize("error", [MemoryError("none left"), OSError(5, "Input/output error")])
+def test_large_body_that_cannot_be_read_again_is_our_own_trouble(
+    make_gateway: MakeGateway, device: Device, backend: RecordingBackend, error: Exception
+) -> None:
+    """The backend waits for the rest of it: nobody must wait for the backend, and nothing else may be sent there."""
+    gateway = make_gateway(limits={"spool_bytes": 1000})
+    run = gateway.runtime.spool.run
+
+    async def fail_to_read(function: Callable[..., Any], *args: Any) -> Any:
+        if function is os.pread:
+            raise error
+        return await run(function, *args)
+
+    gateway.call(lambda: setattr(gateway.runtime.spool, "run", fail_to_read))
+    with RawClient(gateway.address) as client:
+        client.sock.settimeout(5.0)
+        got = client.ask(device.request(body=b"x" * 6000))
+        assert (got.status, got.reason) == (500, "internal.error")
+    backend.wait(lambda: backend.ended == 1)
+    assert str(error) in gateway.line("request.refused")["detail"]
 
 
 def test_room_for_large_bodies_that_is_full_is_503(

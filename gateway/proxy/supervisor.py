@@ -157,7 +157,17 @@ class Supervisor:
         pause_s = FIRST_PAUSE_S
         while not self._stopping.is_set():
             born_s = loop.time()
-            process, told = await self._spawn(listen_fd, settings)
+            try:
+                process, told = await self._spawn(listen_fd, settings)
+            except OSError as error:
+                # No memory, processes or descriptors at the moment: nobody else would start this worker later.
+                if not ready.done():
+                    why = f"a worker could not start ({error.strerror})"
+                    ready.set_exception(ConfigError(Reason.CONFIG_INVALID, why))
+                    return
+                self._say(f"worker {index} could not be started: {error.strerror}; trying again")
+                pause_s = await self._pause(pause_s)
+                continue
             self._running[index] = process
             if self._stopping.is_set():
                 _signal(process, signal.SIGTERM)
@@ -180,9 +190,13 @@ class Supervisor:
             if loop.time() - born_s >= SHORT_LIFE_S:
                 pause_s = FIRST_PAUSE_S
                 continue
-            with suppress(TimeoutError):
-                await asyncio.wait_for(self._stopping.wait(), pause_s)
-            pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
+            pause_s = await self._pause(pause_s)
+
+    async def _pause(self, pause_s: float) -> float:
+        """Wait, but for a stopping gateway; returns how long to wait the next time."""
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._stopping.wait(), pause_s)
+        return min(2 * pause_s, LONGEST_PAUSE_S)
 
     async def _spawn(
         self, listen_fd: int, settings: bytes

@@ -23,6 +23,9 @@ class Liar:
     def __init__(self, says: bool) -> None:
         self._says = says
 
+    def holds(self, job: Job) -> bool:
+        return self._says
+
     def verify(self, batch: Sequence[Job]) -> list[bool]:
         return [self._says] * len(batch)
 
@@ -71,7 +74,7 @@ def test_worker_that_the_system_does_not_start(
         await ready
 
     if before_the_start:
-        with pytest.raises(ConfigError, match="a worker could not start .*Resource temporarily unavailable"):
+        with pytest.raises(ConfigError, match=r"a worker could not start .*Resource temporarily unavailable"):
             asyncio.run(keep())
         assert attempts == 1
     else:

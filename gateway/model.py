@@ -142,13 +142,15 @@ class Composed(msgspec.Struct, frozen=True, gc=False):
 
 class Refusal(msgspec.Struct, frozen=True, gc=False):
     """One "no", with its `reason` and what is known: `detail` says more to the operator and never reaches the
-    device."""
+    device. `tells_who_is_known`: the registry was asked and no signature has held, so that the reason alone would tell
+    anybody who is registered."""
 
     reason: Reason
     detail: str = ""
     client_id: str = ""
     allow: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    tells_who_is_known: bool = False
 
     @property
     def row(self) -> Row:

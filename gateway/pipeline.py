@@ -98,7 +98,8 @@ class Pipeline:
         if isinstance(found, Unavailable):
             return Refusal(found.reason, found.detail, request.client_id)
         if isinstance(found, Missing):
-            return Refusal(Reason.KEY_UNKNOWN, f"realm {request.realm}", request.client_id)
+            realm = f"realm {request.realm}"
+            return Refusal(Reason.KEY_UNKNOWN, realm, request.client_id, tells_who_is_known=not need.verified)
         now = self._clock.now()
         try:
             self._rules.check_client(found)
@@ -106,7 +107,8 @@ class Pipeline:
                 return self._after_slow_body(need, found, now)
             attempts = self._attempts(request, found, now)
         except Refused as refused:
-            return _refusal(refused, request.client_id, request.notes)
+            refusal = _refusal(refused, request.client_id, request.notes)
+            return msgspec.structs.replace(refusal, tells_who_is_known=not need.verified)
         return NeedVerification(request, found, attempts[0], attempts[1:])
 
     def _attempts(self, request: Request, client: Client, now: float) -> tuple[Attempt, ...]:

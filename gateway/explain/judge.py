@@ -96,7 +96,7 @@ def judge(reading: Reading, capture: Capture, config: Config, peer: Peer, lookup
             step = pipeline.with_claim(step, Claim.SEEN if seen else Claim.CLAIMED, 0.0)
     if isinstance(step, Refusal):
         notes = step.notes
-        if config.policy.hide_unknown_clients and step.reason is Reason.KEY_UNKNOWN:
+        if config.policy.hide_unknown_clients and step.tells_who_is_known:
             notes += ("the device is told 401 signature.wrong, because of policy.hide_unknown_clients",)
         return Judged(Verdict(step.reason, step.detail, notes), tuple(attempts), verified, claims, seen)
     if isinstance(step, Composed):

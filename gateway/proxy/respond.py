@@ -55,7 +55,7 @@ class Responder:
         :param head_only: the request was HEAD: no octet of the body is sent (RFC 9110 §9.3.2)
         """
         reason = refusal.reason
-        if self._hide and reason is Reason.KEY_UNKNOWN:
+        if self._hide and refusal.tells_who_is_known:
             reason = Reason.SIGNATURE_WRONG
         row = TABLE[reason]
         status = row.status

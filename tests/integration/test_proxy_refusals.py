@@ -3,9 +3,12 @@
 import json
 import time
 
+from gateway.model import Algorithm
+from gateway.registry.store import Store
+from tests.fault.valkey import Valkey
 from tests.integration.backend import RecordingBackend
 from tests.integration.client import RawClient
-from tests.integration.conftest import MakeGateway
+from tests.integration.conftest import MakeGateway, register
 from tests.integration.harness import Device, Gateway, make_device
 
 GOOD_HOST = b"Host: wfm.example.com\r\n"
@@ -158,6 +161,30 @@ def test_unknown_client_and_wrong_key_can_look_the_same(make_gateway: MakeGatewa
         "signature.wrong",
         "key.unknown_client",
     ]
+
+
+def test_nobody_without_a_key_learns_from_a_refusal_who_is_registered(
+    make_gateway: MakeGateway, device: Device, valkey: Valkey
+) -> None:
+    """With `hide_unknown_clients`: neither by what a key of the client's kind cannot have signed, nor by a tombstone."""
+    gone = make_device("gone")
+    register(valkey, gone)
+    with Store.connect(valkey.endpoint, "test") as store:
+        store.remove("default", "gone")
+    probes = {
+        "of another length": lambda of: of.request().replace(b"sig1=:", b"sig1=:AAAA", 1),
+        "of another algorithm": lambda of: make_device(of.client_id, Algorithm.ED25519).request(send_alg=True),
+        "without the digest": lambda of: of.request(components=("@method", "@target-uri")),
+        "in order": lambda of: make_device(of.client_id).request(),
+    }
+    gateway = make_gateway(policy={"hide_unknown_clients": True})
+    told = set()
+    for make in probes.values():
+        for of in (device, gone, make_device("nobody")):
+            with RawClient(gateway.address) as client:
+                got = client.ask(make(of))
+                told.add((got.status_line, got.reason, len(got.values(b"retry-after"))))
+    assert told == {(b"HTTP/1.1 401 Unauthorized", "signature.wrong", 0)}
 
 
 def test_what_a_device_sent_is_escaped_where_it_is_shown(client: RawClient, gateway: Gateway, device: Device) -> None:

@@ -70,7 +70,7 @@ def test_r11_the_key_comes_from_the_path_never_from_keyid() -> None:
 def test_r11_a_keyid_that_is_not_the_certificates_is_noted_or_refused() -> None:
     device, lenient, strict = Device(), World(), World(config_with(keyid="match"))
     raw = device.head()
-    assert strict.judge(raw) == Refusal(Reason.KEY_UNKNOWN, "realm default", "dev-1")
+    assert strict.judge(raw) == Refusal(Reason.KEY_UNKNOWN, "realm default", "dev-1", tells_who_is_known=True)
     device.certificate = msgspec.structs.replace(device.certificate, spki_sha256="ab" * 32)
     for world in (lenient, strict):
         world.know(device.client())

@@ -105,13 +105,17 @@ class Pipeline:
             self._rules.check_client(found)
             if need.verified:
                 return self._after_slow_body(need, found, now)
-            attempts = self._attempts(request, found, now)
+            attempts, untried = self._attempts(request, found, now)
         except Refused as refused:
             refusal = _refusal(refused, request.client_id, request.notes)
             return msgspec.structs.replace(refusal, tells_who_is_known=not need.verified)
+        if untried:
+            request = msgspec.structs.replace(request, untried=untried)
         return NeedVerification(request, found, attempts[0], attempts[1:])
 
-    def _attempts(self, request: Request, client: Client, now: float) -> tuple[Attempt, ...]:
+    def _attempts(
+        self, request: Request, client: Client, now: float
+    ) -> tuple[tuple[Attempt, ...], tuple[Attempt, ...]]:
         # R5: at most four, taken in turn from each signature, so that a bad one cannot use up a good one's share (R8).
         fault: Refused | None = None
         required = _digest_required(request, client)
@@ -134,7 +138,7 @@ class Pipeline:
         if not attempts:
             assert fault is not None
             raise fault
-        return tuple(attempts)
+        return tuple(attempts), tuple(attempt for turn in turns for attempt in turn)
 
     def _attempts_of(
         self, external: External, candidate: Candidate, certificates: tuple[Certificate, ...]
@@ -232,9 +236,18 @@ class Pipeline:
     def _need_claim(self, request: Request, verified: tuple[Verified, ...], body_verified: bool) -> Step:
         if not is_claimed(self._policy.replay, request.head.method):
             return self._admit(request, verified[0], body_verified, ())
+        keys = [claim_key(proof.client, proof.candidate, proof.base) for proof in verified]
+        if request.untried:
+            # They may hold as well, and then each could be sent once more, alone.
+            held = [proof.candidate for proof in verified]
+            keys += [
+                claim_key(verified[0].client, attempt.candidate, attempt.job.base)
+                for attempt in request.untried
+                if attempt.candidate not in held
+            ]
         # Two signatures may share a nonce, or be one under two labels: claimed twice, each were the other's replay.
-        keys = tuple(dict.fromkeys(claim_key(proof) for proof in verified))
-        return NeedClaim(request, verified, body_verified, keys, self._policy.claim_ttl_ms)
+        keys = list(dict.fromkeys(keys))
+        return NeedClaim(request, verified, body_verified, tuple(keys), self._policy.claim_ttl_ms)
 
     def with_claim(self, need: NeedClaim, answer: ClaimAnswer, epoch_s: float) -> Step:
         """Step 9: the worst answer to the claims, and since when the store remembers (R13)."""

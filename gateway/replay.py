@@ -3,7 +3,8 @@
 import hashlib
 from typing import Final
 
-from gateway.model import Verified
+from gateway._native import Candidate
+from gateway.model import Client
 from gateway.registry.keys import seen_key
 
 _SAFE_METHODS: Final = frozenset({b"GET", b"HEAD", b"OPTIONS"})
@@ -14,18 +15,18 @@ def is_claimed(mode: str, method: bytes) -> bool:
     return mode == "all" or (mode == "unsafe" and method not in _SAFE_METHODS)
 
 
-def claim_key(verified: Verified) -> bytes:
+def claim_key(client: Client, candidate: Candidate, base: bytes) -> bytes:
     """The store key of one signature: 16 octets of SHA-256 over length-prefixed realm, client id, kind and value.
 
     Never over the signature's own octets: ECDSA lets anybody make a second valid signature from one.
     """
-    nonce = verified.candidate.nonce
+    nonce = candidate.nonce
     if nonce is not None:
         kind, value = b"nonce", nonce.encode()
     else:
-        kind, value = b"base", hashlib.sha256(verified.base).digest()
+        kind, value = b"base", hashlib.sha256(base).digest()
     digest = hashlib.sha256()
-    for part in (verified.client.realm.encode(), verified.client.client_id.encode(), kind, value):
+    for part in (client.realm.encode(), client.client_id.encode(), kind, value):
         digest.update(len(part).to_bytes(4, "big"))
         digest.update(part)
     return seen_key(digest.digest()[:16])

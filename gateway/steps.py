@@ -8,9 +8,18 @@ from gateway._native import Candidate, Digest, Head
 from gateway.model import Admitted, Client, Composed, External, Job, Refusal, Verified
 
 
+class Attempt(msgspec.Struct, frozen=True, gc=False):
+    """One public-key operation that may be made: which signature it is about, and with which spelling of the
+    authority."""
+
+    candidate: Candidate
+    authority: bytes
+    job: Job
+
+
 class Request(msgspec.Struct, frozen=True, gc=False):
     """A request on a signed route. `require_covered_digest` is the route's or the policy's; the client's goes before
-    it."""
+    it. `untried` are the attempts for which there is no room within the public-key operations of R5."""
 
     head: Head
     external: External
@@ -21,15 +30,7 @@ class Request(msgspec.Struct, frozen=True, gc=False):
     candidates: tuple[Candidate, ...]
     digest: Digest | None
     notes: tuple[str, ...]
-
-
-class Attempt(msgspec.Struct, frozen=True, gc=False):
-    """One public-key operation that may be made: which signature it is about, and with which spelling of the
-    authority."""
-
-    candidate: Candidate
-    authority: bytes
-    job: Job
+    untried: tuple[Attempt, ...] = ()
 
 
 class NeedKey(msgspec.Struct, frozen=True, gc=False):

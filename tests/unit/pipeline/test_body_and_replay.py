@@ -7,6 +7,7 @@ import msgspec
 import pytest
 
 from gateway.model import Admitted, Refusal
+from gateway.pipeline import OPERATION_LIMIT
 from gateway.reasons import Reason
 from gateway.registry.answers import Claim, ClaimAnswer, Unavailable
 from gateway.steps import NeedBody, NeedClaim
@@ -166,6 +167,18 @@ def test_r13_a_second_signature_of_the_same_client_cannot_be_replayed_alone() ->
     assert world.reason(both) is None
     assert world.reason(second) is Reason.REPLAY_SEEN
     assert world.reason(first) is Reason.REPLAY_SEEN
+
+
+def test_r13_a_signature_that_was_not_tried_cannot_be_replayed_alone() -> None:
+    # R5 leaves room for four; who signed five times, all of them good, must not be believed five times.
+    device, world = Device(), World()
+    world.know(device.client())
+    heads = [device.head(label=f"l{number}", params=f";x={number}") for number in range(5)]
+    lines = [line for raw in heads[1:] for line in raw.split(b"\r\n") if line.startswith(b"Signature")]
+    whole = heads[0].removesuffix(b"\r\n") + b"\r\n".join(lines) + b"\r\n\r\n"
+    assert world.reason(whole) is None
+    assert world.operations == OPERATION_LIMIT
+    assert {world.reason(raw) for raw in heads} == {Reason.REPLAY_SEEN}
 
 
 def test_r13_the_stripped_copy_first_stops_the_whole_one() -> None:

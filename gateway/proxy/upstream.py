@@ -42,6 +42,8 @@ class BackendProtocol(ResponseHandler):
     """Remembers how the connection ended: for a body without a length only a proper close is its end (RFC 9112 §8)."""
 
     broken: BaseException | None = None
+    fresh = True
+    """No request has had it yet."""
 
     def connection_lost(self, exc: BaseException | None) -> None:
         self.broken = exc
@@ -79,7 +81,8 @@ class Upstream:
     async def connection(self) -> Connection:
         """A connection on which nothing was sent yet.
 
-        A refused connect is tried once more: no octet has reached the backend (R13, design §9).
+        A refused connect is tried once more: no octet has reached the backend (R13, design §9). So is a connection
+        that ends, or says something, before it was asked anything; those from the pool do not count.
 
         :raises UpstreamError: upstream.unreachable, upstream.timeout
         """
@@ -96,9 +99,13 @@ class Upstream:
                 raise UpstreamError(Reason.UPSTREAM_UNREACHABLE, str(error)[:200]) from error
             protocol = connection.protocol
             if isinstance(protocol, BackendProtocol) and protocol.usable:
+                protocol.fresh = False
                 return connection
-            # From the pool, and dead or spoilt before we wrote anything.
             connection.close()
+            if protocol is None or getattr(protocol, "fresh", True):
+                attempts -= 1
+                if not attempts:
+                    raise UpstreamError(Reason.UPSTREAM_UNREACHABLE, "new connections end before anything is asked")
 
     async def close(self) -> None:
         """Close every connection."""

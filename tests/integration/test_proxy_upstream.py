@@ -161,6 +161,37 @@ def test_connection_that_the_backend_closed_while_idle_is_not_used(
     assert len(backend.requests) == backend.connections == 5
 
 
+def test_backend_that_hangs_up_at_once_is_not_called_for_ever(
+    make_gateway: MakeGateway, device: Device, tmp_path: Path
+) -> None:
+    """Two attempts a request: whoever sheds its load so must not get more of it."""
+    path = str(tmp_path / "busy.sock")
+    calls = 0
+
+    def hang_up() -> None:
+        nonlocal calls
+        while True:
+            try:
+                one, _ = listener.accept()
+            except OSError:
+                return
+            calls += 1
+            one.close()
+
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(path)
+        listener.listen(64)
+        thread = threading.Thread(target=hang_up)
+        thread.start()
+        gateway = make_gateway(upstream_url=f"unix://{path}")
+        with RawClient(gateway.address) as client:
+            for _ in range(50):
+                assert client.ask(device.request()).reason == "upstream.unreachable"
+        listener.shutdown(socket.SHUT_RDWR)
+        thread.join()
+    assert calls <= 100
+
+
 def test_connections_are_reused(client: RawClient, device: Device, backend: RecordingBackend) -> None:
     for _ in range(5):
         assert client.ask(device.request()).status == 200

@@ -50,7 +50,7 @@ class Decisions:
         if refusal.client_id:
             fields["client_id"] = refusal.client_id
         if refusal.notes:
-            fields["notes"] = list(refusal.notes)
+            fields["notes"] = _cut(refusal.notes)
         fields.update(self._signature(request.head))
         self._log.line(row.level, "request.refused", **fields)
 
@@ -64,10 +64,10 @@ class Decisions:
         fields["status"] = status
         if isinstance(step, Admitted):
             fields["client_id"] = step.verified.client.client_id
-            fields["label"] = step.verified.candidate.label
+            fields["label"] = step.verified.candidate.label[:TEXT_CHARACTERS]
             fields["alg"] = step.verified.algorithm.value
         if notes:
-            fields["notes"] = list(notes)
+            fields["notes"] = _cut(notes)
         self._log.line("info", "request.forwarded", **fields)
 
     def gone(self, request: Decided, detail: str) -> None:
@@ -106,3 +106,9 @@ class Decisions:
             if candidate.created is not None:
                 fields["age_s"] = round(self._clock.now() - candidate.created, 1)
         return fields
+
+
+def _cut(notes: tuple[str, ...]) -> list[str]:
+    # A note names what the sender chose, such as labels: its end says what is wrong with it.
+    half = TEXT_CHARACTERS // 2
+    return [note if len(note) <= TEXT_CHARACTERS else f"{note[:half]}...{note[-half:]}" for note in notes]

@@ -1,6 +1,7 @@
 """What the log tells of requests, and that a client which leaves costs nothing that lasts."""
 
 import asyncio
+import json
 import threading
 
 from gateway.registry.answers import Claim
@@ -60,6 +61,19 @@ def test_what_is_worth_a_note_is_noted(make_gateway: MakeGateway, device: Device
         assert client.ask(device.request(keyid="another")).status == 200
     line = gateway.line("request.forwarded")
     assert "keyid" in " ".join(line["notes"])
+
+
+def test_a_line_stays_short_whatever_a_sender_calls_its_signatures(make_gateway: MakeGateway, device: Device) -> None:
+    """R29: longer lines are torn by other workers' on a pipe, and cost the log more than the sender."""
+    gateway = make_gateway()
+    name = b"y" * 6000
+    beside = b"\r\nSignature-Input: %b=()\r\nSignature: %b=:AAAA:\r\n" % (name, name)
+    with RawClient(gateway.address) as client:
+        assert client.ask(device.request(label="x" * 6000).replace(b"\r\n", beside, 1)).status == 200
+    line = gateway.line("request.forwarded")
+    assert len(json.dumps(line)) < 1500
+    assert line["notes"][0].startswith("label yyy")
+    assert line["notes"][0].endswith("yyy: signature.empty_coverage")
 
 
 def test_answer_that_broke_off_is_logged(make_gateway: MakeGateway, device: Device, backend: RecordingBackend) -> None:

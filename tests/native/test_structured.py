@@ -3,11 +3,13 @@
 The HTTP working group's large set is in `tests/vectors`; this one stands inside the project.
 """
 
+import itertools
 from types import ModuleType
 from typing import Any
 
 import pytest
 
+from gateway import _native as native
 from tests.outcomes import of_structured
 
 # Kind, text, value, canonical text (None: the same as the text).
@@ -103,3 +105,20 @@ REFUSED = {
 @pytest.mark.parametrize(("kind", "text"), [(kind, text) for kind, texts in REFUSED.items() for text in texts])
 def test_refused(backend: ModuleType, kind: str, text: bytes) -> None:
     assert of_structured(backend, kind, text) == ("refused", "signature.component_value")
+
+
+def test_display_strings_are_utf_8_and_nothing_else() -> None:
+    # RFC 9651 §4.2.10, RFC 3629 §3: around every border of every octet; Python's decoder is the judge.
+    borders = (0x7F, 0x80, 0x8F, 0x90, 0x9F, 0xA0, 0xBF, 0xC0)
+    for length in range(1, 5):
+        for octets in itertools.product(range(0x80, 0x100), *[borders] * (length - 1)):
+            try:
+                expected = bytes(octets).decode()
+            except UnicodeDecodeError:
+                expected = None
+            text = b'%"' + b"".join(b"%%%02x" % octet for octet in octets) + b'"'
+            try:
+                found = native.parse_structured("item", text)[0][1]
+            except native.Refused:
+                found = None
+            assert found == expected, text

@@ -253,6 +253,26 @@ def test_a_reply_out_of_turn_ends_the_connection(proxy: FaultProxy) -> None:
     run(body())
 
 
+@pytest.mark.parametrize("answer", [b"+OK\r\n", b"+PONG\r\n", b"$-1\r\n", b"$16\r\n0123456789abcdef\r\n"])
+def test_whoever_does_not_echo_the_greeting_is_not_the_store(answer: bytes) -> None:
+    async def other(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(answer)
+
+    async def body() -> None:
+        events: list[tuple[str, str]] = []
+        server = await asyncio.start_server(other, "127.0.0.1")
+        endpoint = Endpoint(host="127.0.0.1", port=server.sockets[0].getsockname()[1])
+        link = Link(endpoint, SystemClock(), asyncio.get_running_loop(), report=lambda *event: events.append(event))
+        link.start()
+        await until(lambda: events)
+        link.close()
+        server.close()
+        assert events == [("store.lost", "the store's first reply does not fit its question")]
+        assert not link.connected
+
+    run(body())
+
+
 def test_replies_that_have_shifted_are_found_out_by_a_probe(proxy: FaultProxy) -> None:
     async def body() -> None:
         async with worker(proxy.endpoint, SystemClock()) as made:

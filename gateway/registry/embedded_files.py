@@ -116,9 +116,9 @@ class Files(msgspec.Struct, frozen=True):
                 f"{os.geteuid()}: run the command as that user, or name another directory"
             )
         if stat.S_IMODE(found.st_mode) & 0o077:
-            self._close_to_others()
+            self._close_to_others(stat.S_IMODE(found.st_mode))
 
-    def _close_to_others(self) -> None:
+    def _close_to_others(self, mode: int) -> None:
         # A directory that is in use for something else must not be shut to others by a slip of the pen.
         if not self.lock.exists() and any(self.directory.iterdir()):
             raise trouble(
@@ -132,6 +132,15 @@ class Files(msgspec.Struct, frozen=True):
                 f"the embedded store's directory {self.directory} is open to other users and cannot be closed to them: "
                 f"{error.strerror}"
             ) from error
+        # Whoever could write here may have left a server to run, users to let in, or clients to accept.
+        for entry in self.directory.iterdir():
+            owner = entry.lstat().st_uid
+            if owner != os.geteuid():
+                self.directory.chmod(mode)  # so that the next start finds it too
+                raise trouble(
+                    f"the embedded store cannot use {self.directory}: it was open to other users and holds the file "
+                    f"{entry.name} of user {owner}; look into it, and name a new directory"
+                )
 
     def socket(self) -> Path:
         """Where the server listens, or will: in the directory, or in the runtime directory that is recorded there."""

@@ -96,6 +96,19 @@ def test_r27_a_directory_of_another_user_is_refused(store: EmbeddedStore) -> Non
     os.chown(store.directory, os.geteuid(), -1)
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file to somebody else")
+def test_r27_what_others_left_in_an_opened_store_is_not_used(store: EmbeddedStore) -> None:
+    with embedded.attach_or_start(store):
+        pass
+    store.directory.chmod(0o777)
+    planted = store.directory / "server"  # it names the program that is run as the server
+    os.chown(planted, 12345, -1)
+    for _ in range(2):
+        with pytest.raises(ConfigError, match="server of user 12345"), embedded.attach_or_start(store):
+            pass
+    os.chown(planted, os.geteuid(), -1)
+
+
 def test_a_file_in_the_place_of_the_directory_is_one_sentence(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     for name in ("file", "file/below"):

@@ -255,8 +255,11 @@ def test_a_reply_out_of_turn_ends_the_connection(proxy: FaultProxy) -> None:
 
 @pytest.mark.parametrize("answer", [b"+OK\r\n", b"+PONG\r\n", b"$-1\r\n", b"$16\r\n0123456789abcdef\r\n"])
 def test_whoever_does_not_echo_the_greeting_is_not_the_store(answer: bytes) -> None:
-    async def other(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def other(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(1000)
         writer.write(answer)
+        await reader.read()
+        writer.close()
 
     async def body() -> None:
         events: list[tuple[str, str]] = []
@@ -267,6 +270,7 @@ def test_whoever_does_not_echo_the_greeting_is_not_the_store(answer: bytes) -> N
         await until(lambda: events)
         link.close()
         server.close()
+        await asyncio.sleep(0.05)
         assert events == [("store.lost", "the store's first reply does not fit its question")]
         assert not link.connected
 

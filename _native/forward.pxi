@@ -24,11 +24,13 @@ cdef tuple REMOVED_NAMES = tuple(sorted((
     # Framing and place: the caller sets them from what was verified.
     b"host", b"content-length",
     # Where it came from, as only we may tell it.
-    b"forwarded", b"x-forwarded*", b"x-real-ip",
+    b"forwarded", b"x-forwarded*", b"x-real-ip", b"x-client-ip", b"x-cluster-client-ip", b"true-client-ip",
+    b"cf-connecting-ip",
     # Another target or method than the one that was signed.
     b"x-original-url", b"x-rewrite-url", b"x-http-method", b"x-http-method-override", b"x-method-override",
     # Another identity (R24).
-    b"client-cert", b"client-cert-chain", b"x-client-cert*", b"x-ssl-client-*", b"ssl-client-*", b"x-amzn-mtls-*",
+    b"client-cert", b"client-cert-chain", b"x-client-cert*", b"x-ssl-client*", b"ssl-client-*", b"x-amzn-mtls-*",
+    b"x-ssl-cert*", b"x-client-dn", b"x-client-verify", b"x-tls-client-*", b"x-arr-clientcert", b"cf-client-cert-*",
     b"wfm-*",
     # CGI would make HTTP_PROXY of it (CVE-2016-5385).
     b"proxy",

@@ -51,7 +51,8 @@ ALWAYS_REMOVED = [
     "X-Forwarded", "X-Forwarded-Anything", "X-Real-IP", "X-Original-URL", "X-Rewrite-URL", "X-HTTP-Method", "X-HTTP-Method-Override",
     "X-Method-Override", "Client-Cert", "Client-Cert-Chain", "X-Client-Cert", "X-Client-Cert-Subject", "X-SSL-Client-Verify",
     "X-SSL-Client-S-DN", "SSL-Client-Cert", "SSL-Client-Verify", "X-Amzn-Mtls-Clientcert", "X-Amzn-Mtls-Clientcert-Leaf", "Proxy",
-    "Wfm-Client-Id", "Wfm-Anything",
+    "X-Client-IP", "X-Cluster-Client-IP", "True-Client-IP", "CF-Connecting-IP", "X-SSL-Cert", "X-SSL-Client", "X-SSL-ClientCert",
+    "X-Client-DN", "X-Client-Verify", "X-TLS-Client-Cert", "X-ARR-ClientCert", "Cf-Client-Cert-Sha256", "Wfm-Client-Id", "Wfm-Anything",
 ]  # fmt: skip
 
 

@@ -45,8 +45,11 @@ class Assertions:
         self._header = _encoded(orjson.dumps(header))
         self._clock = clock
 
-    def make(self, admitted: Admitted) -> str:
-        """The assertion for one request: who, with which certificate, and for which method, target, Host and digest."""
+    def make(self, admitted: Admitted, target: bytes) -> str:
+        """The assertion for one request: who, with which certificate, and for which method, target, Host and digest.
+
+        :param target: as the backend will see it
+        """
         verified, head = admitted.verified, admitted.head
         now = int(self._clock.now())
         claims: dict[str, Any] = {
@@ -55,7 +58,7 @@ class Assertions:
             "realm": verified.client.realm,
             "cert_sha256": verified.certificate.sha256,
             "method": head.method.decode("ascii"),
-            "target": head.target.decode("ascii"),
+            "target": target.decode("ascii"),
             "authority": verified.authority.decode("ascii"),
             "content_digest": [value.decode("ascii") for value in head.values(b"content-digest")],
             "body_verified": admitted.body_verified,

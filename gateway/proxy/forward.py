@@ -11,7 +11,7 @@ from aiohttp.http_exceptions import HttpProcessingError
 from gateway._native import Refused, forward_fields
 from gateway.model import Admitted, Composed
 from gateway.proxy.connection import Connection
-from gateway.proxy.headers import admitted_head, composed_head
+from gateway.proxy.headers import admitted_head, composed_head, target_of
 from gateway.proxy.relay import Relay
 from gateway.proxy.spool import Body
 from gateway.proxy.upstream import (
@@ -62,7 +62,8 @@ async def forward(
         raise TypeError("only an Admitted goes to the backend")  # R16
     fields = forward_fields(admitted.head, admitted.verified.candidate, allowed)
     length = None if body is None or body.length == 0 else body.length
-    assertion = None if upstream.assertions is None else upstream.assertions.make(admitted)
+    assertions = upstream.assertions
+    assertion = None if assertions is None else assertions.make(admitted, target_of(admitted.head))
     head = admitted_head(admitted, fields, length, assertion)
     sent = body if length is not None else None
     head_only = admitted.head.method == b"HEAD"

@@ -79,6 +79,20 @@ def test_r17_the_backend_can_check_who_it_was(
         verify(jws.decode()[:40] + ("A" if jws.decode()[40] != "A" else "B") + jws.decode()[41:], KEYS[name])
 
 
+def test_r17_the_target_is_the_one_that_the_backend_sees(
+    make_gateway: MakeGateway, device: Device, backend: RecordingBackend, tmp_path: Path
+) -> None:
+    """An absolute-form target is forwarded as path and query; a backend compares with its own request line."""
+    (tmp_path / "assertion.key").write_bytes(pem(KEYS["ES256"]))
+    gateway = make_gateway(upstream={"assertion_key": "assertion.key"})
+    with RawClient(gateway.address) as client:
+        raw = device.request().replace(b"POST /", b"POST https://wfm.example.com/", 1)
+        assert client.ask(raw).status == 200
+    (seen,) = backend.requests
+    claims = verify(seen.values(b"Wfm-Assertion")[0].decode(), KEYS["ES256"])
+    assert claims["target"] == seen.request_line.split(b" ")[1].decode() == device.path()
+
+
 def test_r14_r17_a_device_cannot_send_an_assertion(
     make_gateway: MakeGateway, device: Device, backend: RecordingBackend
 ) -> None:

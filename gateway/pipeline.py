@@ -203,6 +203,9 @@ class Pipeline:
         """Step 8: what was read is what was signed (R10)."""
         request, verified = need.request, need.verified
         try:
+            if body.length and request.head.chunked:
+                # Only now it is seen to have a body: a signature that covers its digest goes before one that does not.
+                verified = tuple(sorted(verified, key=lambda proof: not proof.candidate.covers(b"content-digest")))
             body_verified = self._check_body(request, verified[0], body)
             if body.took_s > SLOW_BODY_S:
                 self._rules.check_time(verified[0].candidate, self._clock.now())

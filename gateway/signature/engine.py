@@ -2,14 +2,16 @@
 
 from collections import OrderedDict
 from collections.abc import Sequence
-from typing import Any, Final, Protocol, TypeAlias, cast
+from typing import Any, Final, Protocol, TypeAlias
 
-from cryptography.exceptions import InvalidSignature
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
 from cryptography.hazmat.primitives.serialization import load_der_public_key
 
-from gateway.model import Algorithm, Certificate, Job
+from gateway._native import Refused
+from gateway.model import Algorithm, Certificate, Job, KeyType
+from gateway.reasons import Reason
 
 PublicKey: TypeAlias = ec.EllipticCurvePublicKey | rsa.RSAPublicKey | ed25519.Ed25519PublicKey
 
@@ -19,6 +21,8 @@ _P384: Final = Algorithm.ECDSA_P384_SHA384
 _ED25519: Final = Algorithm.ED25519
 _RSA_V1_5: Final = Algorithm.RSA_V1_5_SHA256
 _RSA_PSS_SHA512: Final = Algorithm.RSA_PSS_SHA512
+
+_CURVES: Final = {"secp256r1": KeyType.P256, "secp384r1": KeyType.P384}
 
 _SHA256: Final = hashes.SHA256()
 _SHA512: Final = hashes.SHA512()
@@ -50,19 +54,44 @@ class KeyPool:
 
     def __init__(self, entries: int = 16_384) -> None:
         self._entries = entries
-        self._keys: OrderedDict[str, PublicKey] = OrderedDict()
+        self._keys: OrderedDict[str, tuple[PublicKey, KeyType, int]] = OrderedDict()
 
     def get(self, certificate: Certificate) -> Any:
-        """The certificate's key (a `PublicKey`), parsed from its SPKI at first use."""
-        key = self._keys.get(certificate.spki_sha256)
-        if key is not None:
-            self._keys.move_to_end(certificate.spki_sha256)
-            return key
-        key = cast("PublicKey", load_der_public_key(certificate.spki))
-        self._keys[certificate.spki_sha256] = key
-        if len(self._keys) > self._entries:
-            self._keys.popitem(last=False)
+        """The certificate's key (a `PublicKey`), parsed from its SPKI at first use.
+
+        :raises Refused: store.bad_answer, the record says another kind of key than the SPKI holds (R25)
+        """
+        name = certificate.spki_sha256
+        entry = self._keys.get(name)
+        if entry is None:
+            entry = _parsed(certificate)
+            self._keys[name] = entry
+            if len(self._keys) > self._entries:
+                self._keys.popitem(last=False)
+        else:
+            self._keys.move_to_end(name)
+        key, key_type, bits = entry
+        if key_type is not certificate.key_type or bits != certificate.bits:
+            raise _misstated(certificate)
         return key
+
+
+def _parsed(certificate: Certificate) -> tuple[PublicKey, KeyType, int]:
+    try:
+        key = load_der_public_key(certificate.spki)
+    except (ValueError, UnsupportedAlgorithm):
+        raise _misstated(certificate) from None
+    if isinstance(key, ec.EllipticCurvePublicKey) and key.curve.name in _CURVES:
+        return key, _CURVES[key.curve.name], key.key_size
+    if isinstance(key, rsa.RSAPublicKey):
+        return key, KeyType.RSA, key.key_size
+    if isinstance(key, ed25519.Ed25519PublicKey):
+        return key, KeyType.ED25519, 256
+    raise _misstated(certificate)
+
+
+def _misstated(certificate: Certificate) -> Refused:
+    return Refused(Reason.STORE_ANSWER, f"the record of certificate {certificate.sha256} misstates its key")
 
 
 class CryptographyEngine:

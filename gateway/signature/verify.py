@@ -51,8 +51,8 @@ def check(
 
     :raises Refused: what `Candidate.base` and `prepare` raise, signature.wrong
     """
-    job = prepare(candidate, certificate, algorithm, candidate.base(scheme, authority))
-    verified = proven(candidate, client, job, authority, engine.holds(job))
-    if verified is None:
+    base = candidate.base(scheme, authority)
+    job = prepare(candidate, certificate, algorithm, base)
+    if not engine.holds(job):
         raise Refused(Reason.SIGNATURE_WRONG, "")
-    return verified
+    return Verified(candidate, client, certificate, algorithm, authority, base)

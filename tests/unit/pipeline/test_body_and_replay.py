@@ -67,6 +67,19 @@ def test_r10_a_chunked_body_must_have_its_digest_covered() -> None:
     assert world.reason(raw) is Reason.DIGEST_NOT_COVERED
 
 
+def test_r8_of_a_chunked_body_the_signature_that_covers_it_counts() -> None:
+    device, world = Device(), World()
+    world.know(device.client())
+    options = {"announce": False, "fields": ["Transfer-Encoding: chunked"]}
+    first = device.head(label="a", components='"@method" "@target-uri"', **options)
+    second = device.head(label="b", **options)
+    lines = [line for line in second.split(b"\r\n") if line.startswith(b"Signature")]
+    both = first.removesuffix(b"\r\n") + b"\r\n".join(lines) + b"\r\n\r\n"
+    end = world.judge(both)
+    assert isinstance(end, Admitted)
+    assert (end.verified.candidate.label, end.body_verified) == ("b", True)
+
+
 def test_r10_a_digest_without_a_body_is_checked() -> None:
     device, world = Device(), World()
     world.know(device.client())

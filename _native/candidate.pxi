@@ -101,13 +101,21 @@ cdef class Candidate:
     cdef Span strings[4]            # of the parameters nonce, alg, keyid, tag, in quotes' inside; at NULL: not there
     cdef readonly str label, reason, detail
     cdef readonly bytes signature
-    cdef readonly object created, expires
+    cdef int64_t times[2]           # created, expires; -1: not there
 
     def __init__(self, *args, **kwargs):
         raise TypeError("candidates are made by select()")
 
     def __dealloc__(self):
         free(self.components_)
+
+    @property
+    def created(self):
+        return None if self.times[0] < 0 else self.times[0]
+
+    @property
+    def expires(self):
+        return None if self.times[1] < 0 else self.times[1]
 
     @property
     def nonce(self):
@@ -361,10 +369,8 @@ cdef class Candidate:
             if bit <= 2:
                 if bare.kind != BARE_INTEGER or bare.number < 0:
                     self.refuse("signature.bad_parameter", f"{shown(key)} is not a non-negative integer")
-                elif bit == 1:
-                    self.created = bare.number
                 else:
-                    self.expires = bare.number
+                    self.times[bit - 1] = bare.number
                 continue
             if bare.kind != BARE_STRING:
                 self.refuse("signature.bad_parameter", f"{shown(key)} is not a string")
@@ -388,7 +394,7 @@ cdef class Candidate:
         self.detail = ""
         for index in range(4):
             self.strings[index].at = NULL
-        self.created = self.expires = None
+        self.times[0] = self.times[1] = -1
         if not self.read_components(cursor, &canonical, capital_content_digest):
             return 0
         list_end = cursor.at

@@ -36,6 +36,10 @@ cdef inline str span_text(Span text):
     return text.at[:text.length].decode("ascii")
 
 
+cdef inline bint label_is(str label, Span text):
+    return len(label) == text.length and memcmp(PyUnicode_1BYTE_DATA(label), text.at, text.length) == 0
+
+
 cdef bint begin(Cursor* cursor, Span text) noexcept nogil:
     # Stand on the first member of a dictionary; False if it is empty.
     cursor.at = text.at
@@ -139,16 +143,16 @@ cdef set read_signature(Span text, list candidates):
         octets = take_bytes(&cursor)   # RFC 9421 §4.2
         if octets is None:
             raise refuse_value(f"{shown(key)} is not a byte sequence in canonical base64 between colons")
-        label = span_text(key)
         known = False
         for candidate in candidates:
-            if candidate.label == label:
+            if label_is(candidate.label, key):
                 known = True
                 duplicate = duplicate or candidate.signature is not None
                 candidate.signature = octets
         if not known:
             if strangers is None:
                 strangers = set()
+            label = span_text(key)
             duplicate = duplicate or label in strangers
             strangers.add(label)
         count += 1

@@ -6,15 +6,17 @@ from typing import Annotated
 from msgspec import Meta, Struct, structs
 
 from gateway.config.files import resolved
-from gateway.config.kinds import Bytes, Seconds
+from gateway.config.kinds import Bytes, Count, Seconds
 
 HeadBytes = Annotated[int, Meta(ge=1024, le=32_768, description="a whole number of bytes from 1024 to 32768")]
 
 
 class Limits(Struct, frozen=True, kw_only=True, gc=False):
-    """Bodies beyond `spool_bytes` go to an unnamed file in `data_dir` (None: the embedded store's directory, else
-    `data` beside the configuration file); those of all workers together stay within `spool_total_bytes`."""
+    """`connections` is per worker; one more is closed at once. Bodies beyond `spool_bytes` go to an unnamed file in
+    `data_dir` (None: the embedded store's directory, else `data` beside the configuration file); those of all workers
+    together stay within `spool_total_bytes`."""
 
+    connections: Count = 8192
     head_limit_bytes: HeadBytes = 32_768
     head_timeout_s: Seconds = 10.0
     body_timeout_s: Seconds = 30.0

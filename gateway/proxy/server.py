@@ -44,6 +44,11 @@ class Server(web.Server):
         return Connection(self, loop=self._loop, **self._kwargs)
 
     @property
+    def full(self) -> bool:
+        """Are there as many connections as this worker takes? Each of them may be waiting for its first head (R5)."""
+        return len(self._connections) >= self.limits.connections
+
+    @property
     def busy(self) -> bool:
         """Is any connection not idle?"""
         return any(isinstance(one, Connection) and one.busy for one in self.connections)

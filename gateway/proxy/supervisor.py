@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import resource
 import signal
 import site
 import sys
@@ -29,6 +30,12 @@ SHORT_LIFE_S: Final = 5.0
 FIRST_PAUSE_S: Final = 0.1
 LONGEST_PAUSE_S: Final = 5.0
 STORE_CHECK_S: Final = 0.5
+DESCRIPTORS_WANTED: Final = 65_536
+"""Open files to ask for where the system names no bound."""
+
+DESCRIPTORS_BESIDE: Final = 128
+"""What a worker opens besides connections: store, log, spool files, libraries."""
+
 GRACE_S: Final = 5.0
 """Beyond `limits.drain_s`, before a worker that does not leave is killed."""
 
@@ -38,6 +45,18 @@ Say = Callable[[str], None]
 async def supervise(config: Config, say: Say, announce: Callable[[], None]) -> None:
     """Run the gateway until a signal ends it; see `Supervisor.run`."""
     await Supervisor(config, say, CryptographyEngine()).run(announce)
+
+
+def raise_descriptor_limit(config: Config, say: Say) -> None:
+    """Let this process and its workers open as many files as the system allows; say if that is too few."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    allowed = DESCRIPTORS_WANTED if hard == resource.RLIM_INFINITY else hard
+    with suppress(OSError, ValueError):  # macOS has a lower bound of its own, which it does not tell
+        resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, hard))
+    needed = config.limits.connections + config.upstream.connections + DESCRIPTORS_BESIDE
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft < needed:
+        say(f"WARNING: a worker may need {needed} open files and gets {soft}: raise that or lower limits.connections")
 
 
 class Supervisor:
@@ -62,6 +81,7 @@ class Supervisor:
         """
         selftest.run(self._engine)
         config = self._config
+        raise_descriptor_limit(config, self._say)
         target = request_target(config.store)
         count = config.worker_count
         listeners = sockets.listen(config.listen.bind, count)

@@ -304,3 +304,17 @@ def test_request_behind_one_that_is_finished_in_a_drain_is_told_so(
         assert (got.status, got.reason) == (503, "internal.draining")
         assert busy.rest() == b""
     assert len(backend.requests) == 1
+
+
+def test_r5_more_connections_than_a_worker_takes_are_closed_at_once(make_gateway: MakeGateway, device: Device) -> None:
+    gateway = make_gateway(limits={"connections": 2})
+    with RawClient(gateway.address) as first, RawClient(gateway.address) as second:
+        assert first.ask(device.request()).status == 200
+        assert second.ask(device.request()).status == 200
+        with RawClient(gateway.address) as third:
+            assert third.rest() == b""
+        assert gateway.line("connection.refused")["detail"] == "limits.connections"
+        assert first.ask(device.request()).status == 200
+    gateway.wait_for(lambda: gateway.call(lambda: not gateway.runtime.server.connections))
+    with RawClient(gateway.address) as fourth:
+        assert fourth.ask(device.request()).status == 200

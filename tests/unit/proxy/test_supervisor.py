@@ -2,16 +2,18 @@
 
 import asyncio
 import errno
+import resource
 import socket
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from gateway.config import from_flags
 from gateway.model import Job
-from gateway.proxy.supervisor import Supervisor
+from gateway.proxy.supervisor import DESCRIPTORS_BESIDE, Supervisor, raise_descriptor_limit
 from gateway.reasons import ConfigError, Reason
 
 
@@ -81,3 +83,22 @@ def test_worker_that_the_system_does_not_start(
         asyncio.run(keep())
         assert attempts == 3
         assert said == ["worker 0 could not be started: Resource temporarily unavailable; trying again"] * 3
+
+
+def test_r5_a_low_limit_of_open_files_is_raised_or_told(tmp_path: Path) -> None:
+    config = from_flags("http://127.0.0.1:1", None, "https://wfm.example.com", f"embedded:{tmp_path}/store")
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    said: list[str] = []
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (min(256, before[0]), before[1]))
+        raise_descriptor_limit(config, said.append)
+        raised, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
+    needed = config.limits.connections + config.upstream.connections + DESCRIPTORS_BESIDE
+    assert raised > 256
+    assert (said == []) == (raised >= needed)
+    huge = msgspec.structs.replace(config, limits=msgspec.structs.replace(config.limits, connections=10_000_000))
+    raise_descriptor_limit(huge, said.append)
+    assert "limits.connections" in said[-1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, before)

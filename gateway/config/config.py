@@ -9,6 +9,7 @@ from gateway.config.headers import Headers
 from gateway.config.limits import Limits
 from gateway.config.listen import Listen
 from gateway.config.log import Log
+from gateway.config.onboarding import Onboarding
 from gateway.config.policy import Policy
 from gateway.config.registry import Registry
 from gateway.config.route import Route
@@ -28,6 +29,7 @@ class Config(Struct, frozen=True, kw_only=True):
     store: Store = Store()
     policy: Policy = Policy()
     registry: Registry = Registry()
+    onboarding: Onboarding = Onboarding()
     headers: Headers = Headers()
     limits: Limits = Limits()
     errors: Errors = Errors()

@@ -4,7 +4,7 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
-from gateway.config import headers, limits, listen, policy, route, store, upstream
+from gateway.config import headers, limits, listen, onboarding, policy, route, store, upstream
 from gateway.config.config import Config
 from gateway.config.errors import Errors
 from gateway.config.headers import Headers
@@ -12,6 +12,7 @@ from gateway.config.limits import Limits
 from gateway.config.listen import Listen
 from gateway.config.log import Log
 from gateway.config.mistake import Mistake, wrong
+from gateway.config.onboarding import Onboarding
 from gateway.config.policy import Policy
 from gateway.config.registry import Registry
 from gateway.config.route import Route
@@ -27,6 +28,7 @@ SECTIONS: dict[str, type[Any]] = {
     "store": Store,
     "policy": Policy,
     "registry": Registry,
+    "onboarding": Onboarding,
     "headers": Headers,
     "limits": Limits,
     "errors": Errors,
@@ -70,7 +72,9 @@ def settle(document: dict[str, Any], base: Path, source: str) -> Config:
         if key != "route" and not isinstance(value, dict):
             raise wrong(key, value, f"a table, written [{key}]")
     read: dict[str, Any] = {
-        name: read_table(cls, document.get(name, {}), name, SECTIONS) for name, cls in SECTIONS.items()
+        name: read_table(cls, document.get(name, {}), name, SECTIONS)
+        for name, cls in SECTIONS.items()
+        if cls is not Onboarding
     }
     routes = _read_routes(document.get("route", []))
     config = Config(
@@ -79,6 +83,7 @@ def settle(document: dict[str, Any], base: Path, source: str) -> Config:
         store=store.settle(read["store"], base),
         policy=policy.settle(read["policy"]),
         registry=read["registry"],
+        onboarding=onboarding.settle(onboarding.read(document.get("onboarding", {}), SECTIONS), base),
         headers=headers.settle(read["headers"]),
         limits=limits.settle(read["limits"], base),
         errors=read["errors"],
@@ -113,6 +118,8 @@ def check_across(config: Config) -> None:
     body_limit, total = config.policy.body_limit_bytes, config.limits.spool_total_bytes
     if config.limits.spool_bytes < body_limit and total < body_limit:
         raise wrong("limits.spool_total_bytes", total, f"at least policy.body_limit_bytes, which is {body_limit}")
+    if config.onboarding.mode != "off" and config.policy.profile == "generic":
+        raise Mistake("onboarding.mode", 'profile "generic" has no onboarding route; it must be "off"')
     _check_routes(config)
 
 

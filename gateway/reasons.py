@@ -13,7 +13,7 @@ BLANK: Final = "about:blank"
 class Reason(StrEnum):
     """Stable name of one refusal: `family.cause`. Names are never reused for another meaning.
 
-    The family says who is to blame: `request signature digest key policy replay` the client, `store upstream internal`
+    The family says who is to blame: `request signature digest key trust policy replay` the client, `store upstream internal`
     us or what stands behind us, `config` the operator.
     """
 
@@ -79,6 +79,17 @@ class Reason(StrEnum):
     KEY_PENDING = "key.pending"
     KEY_REMOVED = "key.removed"
     KEY_ID = "key.keyid_mismatch"
+
+    TRUST_UNTRUSTED = "trust.untrusted"
+    TRUST_NOT_YET_VALID = "trust.not_yet_valid"
+    TRUST_EXPIRED = "trust.expired"
+    TRUST_REVOKED = "trust.revoked"
+    TRUST_WEAK_KEY = "trust.weak_key"
+    TRUST_CHAIN = "trust.bad_chain"
+    TRUST_USAGE = "trust.wrong_usage"
+    TRUST_STALE_CRL = "trust.stale_crl"
+    TRUST_RATE = "trust.tofu_rate"
+    TRUST_FULL = "trust.tofu_full"
 
     POLICY_NOT_COVERED = "policy.not_covered"
     POLICY_NO_CREATED = "policy.created_missing"
@@ -197,6 +208,16 @@ TABLE: Final[dict[Reason, Row]] = {
     R.KEY_PENDING: _row(403, OURS + "key.pending", "info", "The client waits for an operator's approval.", "Approve or revoke the client.", 60),
     R.KEY_REMOVED: _row(403, _TRUST, "info", "The client was removed by an operator.", "A removed id stays blocked until an operator registers it again with `--lift`."),
     R.KEY_ID: _row(401, _SIGNATURE, "info", "The keyid is not that of any of the client's certificates.", "`wfm-gateway explain --keyid-of CERT` prints the expected value; `policy.keyid` decides if it matters."),
+    R.TRUST_UNTRUSTED: _row(403, _TRUST, "warning", "Nobody vouches for the certificate.", "Pin it with `wfm-gateway clients pin`, or name its authority in `[[onboarding.ca]]`."),
+    R.TRUST_NOT_YET_VALID: _row(403, _TRUST, "info", "The certificate is not valid yet.", "Check the clocks of the device and of whoever issued the certificate."),
+    R.TRUST_EXPIRED: _row(403, _TRUST, "warning", "The certificate has expired.", "The device needs a new certificate."),
+    R.TRUST_REVOKED: _row(403, _TRUST, "warning", "The certificate is revoked by its authority.", "The revocation list of the authority holds its serial number; the device needs a new certificate."),
+    R.TRUST_WEAK_KEY: _row(403, _TRUST, "warning", "The key of the certificate is weak, of an unsupported kind, or in an unusual encoding.", "P-256, P-384, Ed25519 and RSA of 2048 to 8192 bits are taken."),
+    R.TRUST_CHAIN: _row(403, _TRUST, "warning", "The certificate names a configured authority, but no valid path leads there.", "The log line says which step fails; intermediate certificates belong into the file of `[[onboarding.ca]]`."),
+    R.TRUST_USAGE: _row(403, _TRUST, "warning", "The certificate is not one to sign requests with.", "It is that of an authority, or its key usage excludes signatures or clients."),
+    R.TRUST_STALE_CRL: _row(403, OURS + "trust.stale_crl", "error", "Whether the certificate is revoked is not known at the moment.", "The authority's revocation list is missing or past its nextUpdate; `onboarding.stale_crl` says what follows from that.", 60),
+    R.TRUST_RATE: _row(429, BLANK, "warning", "Too many devices make their first contact at once.", "See `onboarding.tofu_per_minute`.", 60),
+    R.TRUST_FULL: _row(403, _TRUST, "warning", "No more devices are accepted on first contact.", "See `onboarding.tofu_clients`."),
     R.POLICY_NOT_COVERED: _row(401, _SIGNATURE, "info", "The signature does not cover a component that is required.", "The Accept-Signature field of the answer says what is wanted."),
     R.POLICY_NO_CREATED: _row(401, _SIGNATURE, "info", "The signature has no created parameter.", "Without it a replay cannot be bounded."),
     R.POLICY_TOO_OLD: _row(401, _SIGNATURE, "info", "The signature was created too long ago.", "Check the device's clock; `policy.max_age_s` and `clock_skew_s` set the window."),

@@ -15,6 +15,7 @@ LAYERS = (
     ("config", "profiles"),
     ("signature",),
     ("registry", "policy", "replay", "routing", "signing"),
+    ("onboarding",),
     ("steps", "pipeline"),
     ("observe", "explain"),
     ("proxy", "admin"),

@@ -12,6 +12,7 @@ import redis
 from gateway.clock import Clock, SystemClock
 from gateway.model import Status
 from gateway.registry import keys, records, store_client
+from gateway.registry.pins import Pins
 from gateway.registry.records import Record, RecordMismatch
 from gateway.registry.registration import Decision, Outcome, Registration, decide, decide_removal
 from gateway.registry.store_url import Endpoint
@@ -92,6 +93,11 @@ class Store:
         :param who: stands in the notice of each change, for example `cli:alice`
         """
         return cls(store_client.connect(endpoint), endpoint, who, clock or SystemClock())
+
+    @property
+    def pins(self) -> Pins:
+        """Fingerprints that an operator vouches for."""
+        return Pins(self._client, self._endpoint, self._who, self._clock, self._wait_for_disk)
 
     def version(self) -> str:
         """Product and version of the server; empty if it does not tell."""

@@ -13,8 +13,8 @@ BLANK: Final = "about:blank"
 class Reason(StrEnum):
     """Stable name of one refusal: `family.cause`. Names are never reused for another meaning.
 
-    The family says who is to blame: `request signature digest key trust policy replay` the client, `store upstream internal`
-    us or what stands behind us, `config` the operator.
+    The family says who is to blame: `request signature digest key trust onboarding policy replay` the client,
+    `store upstream internal` us or what stands behind us, `config` the operator.
     """
 
     REQUEST_LINE = "request.bad_request_line"
@@ -91,6 +91,11 @@ class Reason(StrEnum):
     TRUST_RATE = "trust.tofu_rate"
     TRUST_FULL = "trust.tofu_full"
 
+    ONBOARDING_BODY = "onboarding.bad_body"
+    ONBOARDING_CERTIFICATE = "onboarding.bad_certificate"
+    ONBOARDING_ID_TAKEN = "onboarding.id_taken"
+    ONBOARDING_CONFLICT = "onboarding.backend_conflict"
+
     POLICY_NOT_COVERED = "policy.not_covered"
     POLICY_NO_CREATED = "policy.created_missing"
     POLICY_TOO_OLD = "policy.too_old"
@@ -113,6 +118,7 @@ class Reason(StrEnum):
     INTERNAL_ERROR = "internal.error"
     INTERNAL_SPOOL = "internal.spool_full"
     INTERNAL_DRAINING = "internal.draining"
+    INTERNAL_BUSY = "internal.onboarding_busy"
 
     CONFIG_INVALID = "config.invalid"
     CONFIG_UNREADABLE = "config.unreadable"
@@ -218,6 +224,10 @@ TABLE: Final[dict[Reason, Row]] = {
     R.TRUST_STALE_CRL: _row(403, OURS + "trust.stale_crl", "error", "Whether the certificate is revoked is not known at the moment.", "The authority's revocation list is missing or past its nextUpdate; `onboarding.stale_crl` says what follows from that.", 60),
     R.TRUST_RATE: _row(429, BLANK, "warning", "Too many devices make their first contact at once.", "See `onboarding.tofu_per_minute`.", 60),
     R.TRUST_FULL: _row(403, _TRUST, "warning", "No more devices are accepted on first contact.", "See `onboarding.tofu_clients`."),
+    R.ONBOARDING_BODY: _row(400, _REQUEST, "info", "The body is not one JSON object with one certificate, each member named once.", "The member is `certificate` (older: `public_certificate`); nothing else may stand behind the object."),
+    R.ONBOARDING_CERTIFICATE: _row(400, MARGO + "invalid-certificate-format", "info", "The certificate is not exactly one X.509 certificate as base64 of DER, base64 of PEM, or PEM.", "Only the device's own certificate is sent, without its chain and without text around it."),
+    R.ONBOARDING_ID_TAKEN: _row(409, OURS + "onboarding.id_taken", "error", "The WFM assigned a client id that belongs to another key.", "Nothing was recorded. Look at the WFM; if the device got a new key on purpose, `wfm-gateway clients rotate` binds it."),
+    R.ONBOARDING_CONFLICT: _row(409, OURS + "onboarding.backend_conflict", "error", "The WFM knows this certificate already, and the gateway does not know under which id.", "Find the id in the WFM, then repair with `wfm-gateway clients add --id ID --cert FILE`; or remove the device from the WFM."),
     R.POLICY_NOT_COVERED: _row(401, _SIGNATURE, "info", "The signature does not cover a component that is required.", "The Accept-Signature field of the answer says what is wanted."),
     R.POLICY_NO_CREATED: _row(401, _SIGNATURE, "info", "The signature has no created parameter.", "Without it a replay cannot be bounded."),
     R.POLICY_TOO_OLD: _row(401, _SIGNATURE, "info", "The signature was created too long ago.", "Check the device's clock; `policy.max_age_s` and `clock_skew_s` set the window."),
@@ -236,6 +246,7 @@ TABLE: Final[dict[Reason, Row]] = {
     R.INTERNAL_ERROR: _row(500, BLANK, "error", "The gateway failed; the request was not judged.", "This is a defect: please report the log line.", 5),
     R.INTERNAL_SPOOL: _row(503, BLANK, "error", "The gateway has no room for more large bodies at the moment.", "See `limits.spool_total_bytes`.", 5),
     R.INTERNAL_DRAINING: _row(503, BLANK, "info", "The gateway is shutting down.", "The load balancer should have taken it out already.", 1),
+    R.INTERNAL_BUSY: _row(503, BLANK, "warning", "Too many devices are being onboarded, or this one is at this moment.", "It passes by itself; a device's second request waits until the first is answered.", 5),
     R.CONFIG_INVALID: _row(0, "", "error", "The configuration is not valid.", "The message names the key."),
     R.CONFIG_UNREADABLE: _row(0, "", "error", "A file that the configuration or the command names cannot be read.", "The message names the file."),
     R.CONFIG_AUTHORITY: _row(0, "", "error", "Nothing says which scheme and authority devices sign.", "Set `listen.public_url`, or `listen.trusted_proxies` whose Forwarded fields count."),

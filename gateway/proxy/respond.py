@@ -21,6 +21,7 @@ TITLES: Final = {
     MARGO + "invalid-digest-header": "Invalid Digest Header",
     MARGO + "invalid-request": "Invalid Request",
     MARGO + "signature-verification-failed": "Signature Verification Failed",
+    MARGO + "invalid-certificate-format": "Invalid Certificate",
     MARGO + "certificate-not-trusted": "Certificate Not Trusted",
     MARGO + "invalid-client": "Invalid Client",
 }

@@ -15,6 +15,7 @@ from gateway.policy import Rules
 from gateway.reasons import Reason
 from gateway.registry.answers import Claim, ClaimAnswer, Found, Missing, Unavailable
 from gateway.registry.keys import is_client_id
+from gateway.registry.revocations import Revocations
 from gateway.replay import claim_key, is_claimed
 from gateway.routing.compose import compose
 from gateway.routing.locate import Locator
@@ -37,13 +38,13 @@ _EMPTY_SHA512: Final = hashlib.sha512(b"").digest()
 class Pipeline:
     """Decides about requests. Knows nothing of sockets, stores and engines: their answers are handed to it."""
 
-    def __init__(self, config: Config, clock: Clock) -> None:
+    def __init__(self, config: Config, clock: Clock, revocations: Revocations | None = None) -> None:
         self._policy = config.policy
         self._clock = clock
         self._routes = RouteTable(config)
         self._locator = Locator(config)
         self._choice = AlgorithmChoice(config.policy.algorithms, config.policy.rsa_algorithms)
-        self._rules = Rules(config.policy, self._choice)
+        self._rules = Rules(config.policy, self._choice, revocations)
         self._structured = {name.encode(): kind for name, kind in config.policy.structured_fields.items()}
 
     def begin(self, head: Head, peer: Peer) -> Step:
@@ -297,7 +298,7 @@ def _who(need: NeedVerification) -> str:
     return f"label {need.attempt.candidate.label}, {job.algorithm.value}, certificate {job.certificate.sha256}"
 
 
-_PROGRESS: Final[dict[str, int]] = {"policy": 1, "key": 2}
+_PROGRESS: Final[dict[str, int]] = {"policy": 1, "key": 2, "trust": 2}
 
 
 def _further(before: Refused | None, refused: Refused) -> Refused:

@@ -45,6 +45,13 @@ class Config(Struct, frozen=True, kw_only=True):
         return self.limits.data_dir or self.store.embedded_dir or os.path.join(self.base_dir, "data")
 
     @property
+    def realms(self) -> frozenset[str]:
+        """The realms that routes belong to (R3)."""
+        if not self.routes:
+            return frozenset({self.policy.realm})
+        return frozenset({route.realm or self.policy.realm for route in self.routes})
+
+    @property
     def worker_count(self) -> int:
         """`listen.workers`, else one per core that this process may use."""
         if self.listen.workers is not None:

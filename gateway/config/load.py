@@ -4,7 +4,7 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
-from gateway.config import headers, limits, listen, onboarding, policy, route, store, upstream
+from gateway.config import headers, limits, listen, onboarding, policy, registry, route, store, upstream
 from gateway.config.config import Config
 from gateway.config.errors import Errors
 from gateway.config.headers import Headers
@@ -13,6 +13,7 @@ from gateway.config.listen import Listen
 from gateway.config.log import Log
 from gateway.config.mistake import Mistake, wrong
 from gateway.config.onboarding import Onboarding
+from gateway.config.origin_url import REALM
 from gateway.config.policy import Policy
 from gateway.config.registry import Registry
 from gateway.config.route import Route
@@ -82,7 +83,7 @@ def settle(document: dict[str, Any], base: Path, source: str) -> Config:
         upstream=upstream.settle(read["upstream"], base),
         store=store.settle(read["store"], base),
         policy=policy.settle(read["policy"]),
-        registry=read["registry"],
+        registry=registry.settle(read["registry"], base),
         onboarding=onboarding.settle(onboarding.read(document.get("onboarding", {}), SECTIONS), base),
         headers=headers.settle(read["headers"]),
         limits=limits.settle(read["limits"], base),
@@ -120,6 +121,9 @@ def check_across(config: Config) -> None:
         raise wrong("limits.spool_total_bytes", total, f"at least policy.body_limit_bytes, which is {body_limit}")
     if config.onboarding.mode != "off" and config.policy.profile == "generic":
         raise Mistake("onboarding.mode", 'profile "generic" has no onboarding route; it must be "off"')
+    url = config.registry.origin_url
+    if url is not None and REALM not in url.template and len(config.realms) > 1:  # R3
+        raise Mistake("registry.origin", f"must have {REALM} in it, because there are {len(config.realms)} realms")
     _check_routes(config)
 
 

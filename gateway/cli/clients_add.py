@@ -16,7 +16,8 @@ from gateway.cli.store_option import Resolved, open_store
 from gateway.reasons import ConfigError, Reason
 from gateway.registry.certificates import SIZE_LIMIT_BYTES
 from gateway.registry.registration import Registration, prepare
-from gateway.registry.store import Result, Store
+from gateway.registry.store import Store
+from gateway.registry.writes import Result
 
 SUFFIXES: Final = frozenset({".pem", ".crt", ".cer", ".der"})
 PROGRESS_AFTER_S: Final = 2.0

@@ -10,8 +10,8 @@ from cryptography import x509
 
 from gateway.cli.shown import moment, shown
 from gateway.model import Status
+from gateway.registry.damaged import Damaged
 from gateway.registry.records import Record, StoredCertificate
-from gateway.registry.store import Damaged
 
 Entry: TypeAlias = Record | Damaged
 _TITLES: Final = ("ID", "STATUS", "KEY", "VALID UNTIL", "KEYID")

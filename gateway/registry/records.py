@@ -50,14 +50,6 @@ class _Written(StoredCertificate, frozen=True, kw_only=True, omit_defaults=True)
     issued: bytes = b""
 
 
-class Damaged(msgspec.Struct, frozen=True):
-    """A record that cannot be read; `why` says what is wrong with it."""
-
-    realm: str
-    client_id: str
-    why: str
-
-
 class _Hot(msgspec.Struct, frozen=True, gc=False):
     """The part of a record that a request needs; the decoder skips the rest without making objects of it."""
 
@@ -123,14 +115,6 @@ def decode_whole(data: bytes, realm: str, client_id: str) -> Record:
         _check_hash("key", certificate.spki, certificate.spki_sha256, client_id)
         _check_hash("certificate", certificate.der, certificate.sha256, client_id)
     return record
-
-
-def read(data: bytes, realm: str, client_id: str) -> Record | Damaged:
-    """As `decode_whole`, for those who go on when a record is damaged."""
-    try:
-        return decode_whole(data, realm, client_id)
-    except RecordMismatch as error:
-        return Damaged(realm, client_id, str(error))
 
 
 def _named(certificates: tuple[Certificate, ...], data: bytes, client_id: str) -> tuple[Certificate, ...]:

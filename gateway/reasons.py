@@ -79,6 +79,7 @@ class Reason(StrEnum):
     KEY_PENDING = "key.pending"
     KEY_REMOVED = "key.removed"
     KEY_ID = "key.keyid_mismatch"
+    KEY_TAKEN = "key.taken"
 
     TRUST_UNTRUSTED = "trust.untrusted"
     TRUST_NOT_YET_VALID = "trust.not_yet_valid"
@@ -114,6 +115,7 @@ class Reason(StrEnum):
     UPSTREAM_UNREACHABLE = "upstream.unreachable"
     UPSTREAM_TIMEOUT = "upstream.timeout"
     UPSTREAM_ANSWER = "upstream.bad_answer"
+    UPSTREAM_ORIGIN = "upstream.origin_unavailable"
 
     INTERNAL_ERROR = "internal.error"
     INTERNAL_SPOOL = "internal.spool_full"
@@ -214,6 +216,7 @@ TABLE: Final[dict[Reason, Row]] = {
     R.KEY_PENDING: _row(403, OURS + "key.pending", "info", "The client waits for an operator's approval.", "Approve or revoke the client.", 60),
     R.KEY_REMOVED: _row(403, _TRUST, "info", "The client was removed by an operator.", "A removed id stays blocked until an operator registers it again with `--lift`."),
     R.KEY_ID: _row(401, _SIGNATURE, "info", "The keyid is not that of any of the client's certificates.", "`wfm-gateway explain --keyid-of CERT` prints the expected value; `policy.keyid` decides if it matters."),
+    R.KEY_TAKEN: _row(409, OURS + "key.taken", "warning", "The key belongs to another client.", "One key, one client: give the device a key of its own, or remove the other client."),
     R.TRUST_UNTRUSTED: _row(403, _TRUST, "warning", "Nobody vouches for the certificate.", "Pin it with `wfm-gateway clients pin`, or name its authority in `[[onboarding.ca]]`."),
     R.TRUST_NOT_YET_VALID: _row(403, _TRUST, "info", "The certificate is not valid yet.", "Check the clocks of the device and of whoever issued the certificate."),
     R.TRUST_EXPIRED: _row(403, _TRUST, "warning", "The certificate has expired.", "The device needs a new certificate."),
@@ -243,6 +246,7 @@ TABLE: Final[dict[Reason, Row]] = {
     R.UPSTREAM_UNREACHABLE: _row(502, OURS + "upstream.unreachable", "error", "The WFM behind the gateway cannot be reached.", "Look at `upstream.url` and at the backend.", 5),
     R.UPSTREAM_TIMEOUT: _row(504, OURS + "upstream.timeout", "error", "The WFM behind the gateway does not answer in time.", "Look at the backend; `upstream.response_timeout_s` sets the limit.", 5),
     R.UPSTREAM_ANSWER: _row(502, OURS + "upstream.bad_answer", "error", "The WFM behind the gateway gave an answer that is not HTTP.", "Look at the backend.", 5),
+    R.UPSTREAM_ORIGIN: _row(503, BLANK, "error", "The WFM cannot be asked for the client's certificate at the moment.", "Look at `registry.origin` and its answer; the log line says what was wrong with it.", 5),
     R.INTERNAL_ERROR: _row(500, BLANK, "error", "The gateway failed; the request was not judged.", "This is a defect: please report the log line.", 5),
     R.INTERNAL_SPOOL: _row(503, BLANK, "error", "The gateway has no room for more large bodies at the moment.", "See `limits.spool_total_bytes`.", 5),
     R.INTERNAL_DRAINING: _row(503, BLANK, "info", "The gateway is shutting down.", "The load balancer should have taken it out already.", 1),

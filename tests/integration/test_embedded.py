@@ -458,7 +458,7 @@ def test_r27_onboarding_writes_records_index_and_notices(onboarding_client: "red
     script = "redis.call('SET', KEYS[1], 'dev1') redis.call('SET', KEYS[2], '{}') redis.call('XADD', KEYS[3], '*', 'a', 'b') return 1"
     assert client.eval(script, 3, "wfmgw:spki:default:00", "wfmgw:client:default:dev1", keys.CHANGES) == 1
     assert client.get("wfmgw:client:default:dev1") == b"{}"
-    assert client.incr("wfmgw:tofu:default") == 1
+    assert client.execute_command("INCR", "wfmgw:tofu:default") == 1  # redis-py's incr is INCRBY
     assert client.waitaof(1, 0, 4000)[0] == 1
 
 

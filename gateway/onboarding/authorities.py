@@ -12,9 +12,10 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from gateway.config.onboarding import Authority as Section
+from gateway.config.onboarding import Onboarding
 from gateway.onboarding.signing import signed_by
 from gateway.reasons import ConfigError, Reason
-from gateway.registry.issued import issuer_name, subject_name
+from gateway.registry.issued import issued, issuer_name, subject_name
 
 _SMALLEST_RSA_BITS: Final = 2048
 _CURVES: Final = (ec.SECP256R1, ec.SECP384R1, ec.SECP521R1)
@@ -23,12 +24,14 @@ T = TypeVar("T", bound=x509.ExtensionType)
 
 
 class Issuer(msgspec.Struct, frozen=True):
-    """One CA certificate. `subject` and `issuer` are the DER of its names; `path_length` as basicConstraints has it;
-    `plain`: nothing in it restricts what it issues beyond that, so a minimal path check does it justice."""
+    """One CA certificate. `subject` and `issuer` are the DER of its names, `issued` is what revocation lists know it
+    by; `path_length` as basicConstraints has it; `plain`: nothing in it restricts what it issues beyond that, so a
+    minimal path check does it justice."""
 
     certificate: x509.Certificate
     subject: bytes
     issuer: bytes
+    issued: bytes
     key_id: bytes | None
     path_length: int | None
     plain: bool
@@ -53,6 +56,14 @@ class Authority(msgspec.Struct, frozen=True):
     def issuers(self) -> tuple[Issuer, ...]:
         """All of them."""
         return self.anchors + self.intermediates
+
+
+def read_all(config: Onboarding) -> tuple[Authority, ...]:
+    """Every `[[onboarding.ca]]`, in its order.
+
+    :raises ConfigError: as `read`
+    """
+    return tuple(read(section) for section in config.ca)
 
 
 def read(section: Section) -> Authority:
@@ -121,6 +132,7 @@ def _issuer(certificate: x509.Certificate, source: str) -> Issuer:
         certificate,
         subject_name(der),
         issuer_name(der),
+        issued(der),
         None if key_id is None else key_id.digest,
         constraints.path_length,
         _is_plain(extensions),

@@ -18,6 +18,7 @@ from gateway.onboarding.signing import is_strong, signed_by
 from gateway.onboarding.verdict import Accept, Opinion, Reject
 from gateway.reasons import Reason
 from gateway.registry.issued import issuer_name
+from gateway.registry.revocations import Revocations
 
 LONGEST_PATH: Final = 8
 _SIGNATURE_LIMIT: Final = 3
@@ -25,9 +26,10 @@ _SIGNATURE_LIMIT: Final = 3
 
 
 class CaPath(msgspec.Struct, frozen=True):
-    """The authorities of one gateway."""
+    """The authorities of one gateway, and what their lists say now."""
 
     authorities: tuple[Authority, ...]
+    revocations: Revocations
 
     def opinion(self, leaf: x509.Certificate, der: bytes, now: float) -> Opinion:
         """Accept with the tenant of the first authority to which a path leads; reject what names one and does not lead
@@ -52,6 +54,9 @@ class CaPath(msgspec.Struct, frozen=True):
             return Reject(Reason.TRUST_USAGE, unfit)
         faults = []
         for authority, signer in signers:
+            # Of two certificates of one name only one may be revoked: then only what the other signed is good.
+            if self.revocations.objection(signer.issued, now) is Reason.KEY_REVOKED:
+                return Reject(Reason.TRUST_REVOKED, f"the certificate of {signer.name} is revoked")
             fault = _fault(leaf, authority, signer, now)
             if fault is None:
                 return Accept("ca", authority.tenant)

@@ -30,7 +30,7 @@ class Trust:
     def __init__(self, config: Onboarding, revocations: Revocations | None = None) -> None:
         self._rules = frozenset(config.trust)
         self._revocations = revocations or Revocations()
-        self._path = CaPath(tuple(authorities.read(entry) for entry in config.ca))
+        self._path = CaPath(authorities.read_all(config), self._revocations)
 
     def judge(self, certificate: x509.Certificate, der: bytes, now: float, pinned: bool) -> Verdict:
         """What becomes of a certificate whose owner has proved to have its key.

@@ -33,6 +33,10 @@ issuingDistributionPoint = critical,@idp
 indirectCRL = TRUE
 [delta]
 2.5.29.27 = critical,ASN1:INTEGER:1
+[authorities]
+issuingDistributionPoint = critical,@only
+[only]
+onlyCA = TRUE
 [strange]
 1.2.3.4.5 = critical,ASN1:UTF8String:what
 """
@@ -114,7 +118,7 @@ class Workshop:
             options = [*options, "-extfile", f"{name}.ext"]
         self.run("x509", "-req", "-in", f"{name}.csr", "-days", str(days), "-out", f"{name}.pem", *options)
 
-    def crl(self, by: str, revoked: tuple[str, ...] = (), options: tuple[str, ...] = ("-crldays", "7")) -> Path:
+    def crl(self, by: str, revoked: tuple[str, ...] = (), options: tuple[str, ...] = ("-crldays", "7")) -> bytes:
         """The revocation list of an authority: `openssl ca -gencrl`, after `openssl ca -revoke` for each name."""
         (self.folder / f"{by}.cnf").write_text(_CONFIG.format(name=by))
         for file, content in (("index", ""), ("serial", "01\n"), ("crlnumber", "01\n")):
@@ -122,9 +126,9 @@ class Workshop:
             if not path.exists():
                 path.write_text(content)
         for name in revoked:
-            self.run("ca", "-config", f"{by}.cnf", "-revoke", f"{name}.pem")
+            self.run("ca", "-config", f"{by}.cnf", "-revoke", f"{name}.pem", "-crl_reason", "keyCompromise")
         self.run("ca", "-config", f"{by}.cnf", "-gencrl", "-out", f"{by}.crl", *options)
-        return self.folder / f"{by}.crl"
+        return (self.folder / f"{by}.crl").read_bytes()
 
     def bundle(self, name: str, *members: str) -> Path:
         """Several certificates in one file."""

@@ -11,6 +11,7 @@ import msgspec
 import orjson
 
 from gateway.cli.clients_view import validity_note
+from gateway.cli.progress import with_progress
 from gateway.cli.shown import shown
 from gateway.cli.store_option import Resolved, open_store
 from gateway.reasons import ConfigError, Reason
@@ -20,7 +21,6 @@ from gateway.registry.store import Store
 from gateway.registry.writes import Result
 
 SUFFIXES: Final = frozenset({".pem", ".crt", ".cer", ".der"})
-PROGRESS_AFTER_S: Final = 2.0
 
 
 class _Line(msgspec.Struct, frozen=True):
@@ -56,7 +56,7 @@ def add_folder(resolved: Resolved, folder: Path, settings: Mapping[str, Any], as
         raise ConfigError(Reason.CONFIG_UNREADABLE, f"{folder} holds no ID.pem (or .crt, .cer, .der) file")
     counts = {False: Counter[str](), True: Counter[str]()}
     with open_store(resolved, create=True) as store:
-        for line in _with_progress(_register(store, resolved.realm, files, settings), len(files)):
+        for line in with_progress(_register(store, resolved.realm, files, settings), len(files), "registering"):
             counts[line.refused][line.outcome] += 1
             if as_json:
                 _print_json(line)
@@ -121,25 +121,3 @@ def _line(file: str, wanted: Registration, result: Result) -> _Line:
 def _print_json(line: _Line) -> None:
     entry = {"file": line.file, "id": line.id, "outcome": line.outcome, "message": line.message}
     click.echo(orjson.dumps(entry))
-
-
-def _with_progress(lines: Iterator[_Line], total: int) -> Iterator[_Line]:
-    """The same lines; a bar appears on a terminal when it takes long."""
-    from rich.console import Console
-    from rich.progress import Progress
-
-    started = time.monotonic()
-    console = Console(stderr=True)
-    progress = Progress(console=console, transient=True)
-    task = progress.add_task("registering", total=total)
-    shows = False
-    try:
-        for line in lines:
-            if not shows and console.is_terminal and time.monotonic() - started > PROGRESS_AFTER_S:
-                progress.start()
-                shows = True
-            progress.advance(task)
-            yield line
-    finally:
-        if shows:
-            progress.stop()

@@ -7,8 +7,9 @@ from typing import Any, Final, Self
 import redis
 
 from gateway.clock import Clock, SystemClock
-from gateway.registry import keys, store_client
+from gateway.registry import history, keys, store_client
 from gateway.registry.damaged import Damaged, read_or_damaged
+from gateway.registry.history import History
 from gateway.registry.operations import Action, Change, StateChange
 from gateway.registry.records import Record
 from gateway.registry.registration import Registration
@@ -105,6 +106,10 @@ class Store:
                     yield name, data
             if cursor == 0:
                 return
+
+    def history(self, realm: str, client_id: str) -> History:
+        """What happened to one client: who did what, and when."""
+        return history.read(self._client, self._endpoint, realm, client_id)
 
     def close(self) -> None:
         """Close the connection."""

@@ -38,10 +38,14 @@ def test_every_command_can_be_loaded_and_has_an_example(name: str, capsys: pytes
         assert "Example" in shown
 
 
-@pytest.mark.parametrize("name", ["add", "list", "show", "remove"])
+@pytest.mark.parametrize(
+    "name",
+    ["add", "import", "list", "show", "remove", "revoke", "retire", "approve", "rotate", "history"],
+)
 def test_every_clients_command_has_an_example(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main.run(["clients", name, "--help"]) == 0
-    assert f"Example:\n    wfm-gateway clients {name} " in capsys.readouterr().out
+    examples = capsys.readouterr().out.partition("Example:\n")[2]
+    assert f"    wfm-gateway clients {name} " in examples
 
 
 def test_version(capsys: pytest.CaptureFixture[str]) -> None:

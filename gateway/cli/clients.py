@@ -9,6 +9,7 @@ import orjson
 
 from gateway.cli.clients_history import history
 from gateway.cli.clients_import import command as import_
+from gateway.cli.clients_pin import pin, pins, unpin
 from gateway.cli.clients_state import approve, remove, retire, revoke, rotate
 from gateway.cli.durations import Duration
 from gateway.cli.store_option import open_store, resolve, store_options
@@ -147,5 +148,5 @@ def show(client_id: str, as_json: bool, store: str | None, config: Path | None, 
             clients_view.print_detail(found, time.time())
 
 
-for _more in (remove, revoke, approve, retire, rotate, history, import_):
+for _more in (remove, revoke, approve, retire, rotate, history, import_, pin, unpin, pins):
     command.add_command(_more)

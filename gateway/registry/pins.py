@@ -1,7 +1,7 @@
 """Pins: fingerprints of certificates or keys that an operator vouches for before their devices first call (R19)."""
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 _FINGERPRINT: Final = re.compile(r"(?:sha-?256(?: fingerprint)?\s*[=:]\s*)?((?:[0-9a-f]{2}:?){31}[0-9a-f]{2})", re.I)
 _WANTED: Final = "64 hex digits: the SHA-256 of a certificate or of its SubjectPublicKeyInfo"
 _CHANGES_LIMIT: Final = 250_000
+_DISK_TIMEOUT_MS: Final = 4000
 
 
 class Pin(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -67,18 +68,13 @@ class Pins:
     """The pins of a store that is open for administration.
 
     Every method raises ConfigError (config.store_unreachable) when the store cannot be reached or used.
-
-    :param safe: waits until what was written is safe
     """
 
-    def __init__(
-        self, client: "redis.Redis", endpoint: Endpoint, who: str, clock: Clock, safe: Callable[[], None]
-    ) -> None:
+    def __init__(self, client: "redis.Redis", endpoint: Endpoint, who: str, clock: Clock) -> None:
         self._client: Any = client
         self._endpoint = endpoint
         self._who = who
         self._clock = clock
-        self._safe = safe
 
     def add(self, realm: str, sha256: str, note: str = "") -> bool:
         """Pin a fingerprint; False: it was pinned already, and stays as it was."""
@@ -89,7 +85,7 @@ class Pins:
                 return False
             self._tell("pinned", realm, sha256, now_s)
             added = bool(self._client.set(pin_key(realm, sha256), msgspec.json.encode(pin), nx=True))
-        self._safe()
+        self._settle()
         return added
 
     def remove(self, realm: str, sha256: str) -> bool:
@@ -99,7 +95,7 @@ class Pins:
                 return False
             self._tell("unpinned", realm, sha256, int(self._clock.now()))
             removed = bool(self._client.delete(pin_key(realm, sha256)))
-        self._safe()
+        self._settle()
         return removed
 
     def iterate(self, realm: str) -> Iterator[Pin]:
@@ -114,6 +110,14 @@ class Pins:
                     continue
                 if pin.realm == realm and name == pin_key(realm, pin.sha256):
                     yield pin
+
+    def _settle(self) -> None:
+        if not getattr(self._endpoint, "embedded", False):
+            return
+        with store_client.translated(self._endpoint):
+            local, _ = self._client.waitaof(1, 0, _DISK_TIMEOUT_MS)
+        if local < 1:
+            raise store_client.trouble(self._endpoint, "has the change in memory, but does not get it onto its disk")
 
     def _tell(self, what: str, realm: str, sha256: str, now_s: int) -> None:
         # Before the change itself: an entry too many is better than a change that nobody can account for.

@@ -11,6 +11,7 @@ from gateway.registry import history, keys, store_client
 from gateway.registry.damaged import Damaged, read_or_damaged
 from gateway.registry.history import History
 from gateway.registry.operations import Action, Change, StateChange
+from gateway.registry.pins import Pins
 from gateway.registry.records import Record
 from gateway.registry.registration import Registration
 from gateway.registry.store_url import Endpoint
@@ -45,6 +46,11 @@ class Store:
     def endpoint(self) -> Endpoint:
         """Where the store is."""
         return self._endpoint
+
+    @property
+    def pins(self) -> Pins:
+        """Fingerprints that an operator vouches for (R19)."""
+        return Pins(self._client, self._endpoint, self._who, self._clock)
 
     def version(self) -> str:
         """Product and version of the server; empty if it does not tell."""

@@ -60,17 +60,19 @@ def command(file: Path, rate: int, as_json: bool) -> int:
 def examine(config: "Config", rate: int) -> dict[str, Any]:
     """What `--json` prints: settings, routes, warnings, the replay window for `rate` requests a second, the engine.
 
-    :raises ConfigError: what only the store's own reading of `[store]` finds
+    :raises ConfigError: what only the reading of `[store]`, and of the files of `[[onboarding.ca]]`, finds
     """
     import msgspec
 
     from gateway.config import warnings
     from gateway.config.render import without_secrets
+    from gateway.onboarding import authorities
     from gateway.registry.store_url import EmbeddedStore
     from gateway.registry.targets import admin_target, request_target
 
     target = request_target(config.store)
     admin_target(config.store)
+    authorities.read_all(config.onboarding)
     window_s = 0 if config.policy.replay == "off" else config.policy.claim_ttl_ms // 1000
     needed = rate * window_s * CLAIM_BYTES
     found = warnings(config)

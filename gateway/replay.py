@@ -24,8 +24,10 @@ def claim_key(verified: Verified) -> bytes:
         kind, value = b"nonce", nonce.encode()
     else:
         kind, value = b"base", hashlib.sha256(verified.base).digest()
+    # Who is onboarded has no id yet, but a key (R13). No id holds a colon.
+    who = verified.client.client_id or "spki:" + verified.certificate.spki_sha256
     digest = hashlib.sha256()
-    for part in (verified.client.realm.encode(), verified.client.client_id.encode(), kind, value):
+    for part in (verified.client.realm.encode(), who.encode(), kind, value):
         digest.update(len(part).to_bytes(4, "big"))
         digest.update(part)
     return seen_key(digest.digest()[:16])

@@ -15,6 +15,8 @@ from gateway.config.table import read_table
 
 Rule = Literal["pinned", "ca", "tofu", "approval"]
 
+OverlapSeconds = Annotated[int, Meta(ge=0, le=31_622_400, description="whole seconds from 0 to 31622400 (a year)")]
+
 _CRL: Final = "an http or https URL, or the name of a file"
 _RULES: Final = 'a list of "pinned", "ca", "tofu" and "approval"'
 
@@ -36,7 +38,9 @@ class Authority(Struct, frozen=True, kw_only=True):
 class Onboarding(Struct, frozen=True, kw_only=True):
     """`mode` proxy: the WFM assigns the id, and we record it; local: we assign it; passthrough: forwarded, nothing is
     recorded; off: 404. `root_ca` is what the certificate API answers; None: the WFM does. `trust` empty: nobody, but in
-    mode passthrough whoever proves to have its key. `tofu_*` bound the first-contact acceptance."""
+    mode passthrough whoever proves to have its key. `tofu_*` bound how many are accepted on first contact, or wait for
+    approval. `rotation` lets a device that has both keys give itself a new certificate; the old one is accepted for
+    `rotation_overlap_s` more (R23)."""
 
     mode: Literal["proxy", "local", "passthrough", "off"] = "off"
     root_ca: FileName | None = None
@@ -45,6 +49,8 @@ class Onboarding(Struct, frozen=True, kw_only=True):
     crl_refresh_s: WholeSeconds = 3600
     tofu_per_minute: Count = 10
     tofu_clients: Count = 1000
+    rotation: bool = False
+    rotation_overlap_s: OverlapSeconds = 604_800
     ca: tuple[Authority, ...] = ()
 
     @property
@@ -86,6 +92,11 @@ def settle(section: Onboarding, base: Path) -> Onboarding:
         raise Mistake("onboarding.trust", 'has "ca", but there is no [[onboarding.ca]] with a file')
     if "tofu" in seen and "approval" in seen:
         raise Mistake("onboarding.trust", '"tofu" accepts whom "approval" would hold back; one of them must go')
+    for rule in ("tofu", "approval"):
+        if section.mode == "passthrough" and rule in seen:
+            raise Mistake("onboarding.trust", f'"{rule}" must be recorded, and mode "passthrough" records nothing')
+    if section.rotation and not seen:
+        raise Mistake("onboarding.rotation", "true, but onboarding.trust is empty, so no new certificate could pass")
     root_ca = None if section.root_ca is None else readable("onboarding.root_ca", section.root_ca, base)
     authorities = tuple(_settle_authority(entry, f"onboarding.ca[{index}]", "ca" in seen, base)
                         for index, entry in enumerate(section.ca))  # fmt: skip

@@ -56,6 +56,10 @@ def test_what_is_printed_means_the_same(tmp_path: Path) -> None:
             'trust = ["tofu", "approval"]',
             'onboarding.trust: "tofu" accepts whom "approval" would hold back; one of them must go',
         ),
+        (
+            'mode = "passthrough"\ntrust = ["approval"]',
+            'onboarding.trust: "approval" must be recorded, and mode "passthrough" records nothing',
+        ),
         ('trust = ["ca"]', 'onboarding.trust: has "ca", but there is no [[onboarding.ca]] with a file'),
         ("ca = 3", "onboarding.ca: got 3, wanted tables, each written [[onboarding.ca]]"),
         ("tofu_limit = 3", "onboarding.tofu_limit: unknown key; did you mean onboarding.tofu_clients?"),

@@ -64,6 +64,7 @@ class Reason(StrEnum):
     SIGNATURE_LENGTH = "signature.bad_length"
     SIGNATURE_RANGE = "signature.out_of_range"
     SIGNATURE_WRONG = "signature.wrong"
+    SIGNATURE_POSSESSION = "signature.no_possession"
 
     DIGEST_MISSING = "digest.missing"
     DIGEST_MALFORMED = "digest.malformed"
@@ -80,6 +81,7 @@ class Reason(StrEnum):
     KEY_REMOVED = "key.removed"
     KEY_ID = "key.keyid_mismatch"
     KEY_TAKEN = "key.taken"
+    KEY_TOO_MANY = "key.too_many_certificates"
 
     TRUST_UNTRUSTED = "trust.untrusted"
     TRUST_NOT_YET_VALID = "trust.not_yet_valid"
@@ -203,6 +205,7 @@ TABLE: Final[dict[Reason, Row]] = {
     R.SIGNATURE_LENGTH: _row(401, _SIGNATURE, "info", "The signature has the wrong length for the device's key.", "ECDSA signatures are r and s side by side (64 or 96 bytes), not DER."),
     R.SIGNATURE_RANGE: _row(401, _SIGNATURE, "warning", "The signature's r or s is outside of 1 to n-1.", "No honest signer makes such a value."),
     R.SIGNATURE_WRONG: _row(401, _SIGNATURE, "info", "The signature does not match the request and the device's certificate.", "`wfm-gateway explain` prints the signature base to compare with the device's."),
+    R.SIGNATURE_POSSESSION: _row(401, _SIGNATURE, "warning", "The rotation is not signed by the new key, or not over the components that the old key signs.", "One signature of the new key with `tag=\"wfm-rotate\"` stands beside one of the old key."),
     R.DIGEST_MISSING: _row(400, _DIGEST, "info", "The request has a body but no Content-Digest.", "The device must send `Content-Digest: sha-256=:...:` (RFC 9530)."),
     R.DIGEST_MALFORMED: _row(400, _DIGEST, "info", "Content-Digest is not a structured dictionary of byte sequences.", "The form is `sha-256=:base64:`; each algorithm stands once."),
     R.DIGEST_UNKNOWN: _row(400, _DIGEST, "info", "Content-Digest has neither sha-256 nor sha-512.", "Other algorithms are deprecated by RFC 9530 or unknown."),
@@ -217,6 +220,7 @@ TABLE: Final[dict[Reason, Row]] = {
     R.KEY_REMOVED: _row(403, _TRUST, "info", "The client was removed by an operator.", "A removed id stays blocked until an operator registers it again with `--lift`."),
     R.KEY_ID: _row(401, _SIGNATURE, "info", "The keyid is not that of any of the client's certificates.", "`wfm-gateway explain --keyid-of CERT` prints the expected value; `policy.keyid` decides if it matters."),
     R.KEY_TAKEN: _row(409, OURS + "key.taken", "warning", "The key belongs to another client.", "One key, one client: give the device a key of its own, or remove the other client."),
+    R.KEY_TOO_MANY: _row(409, OURS + "key.too_many_certificates", "warning", "The client has as many certificates as it may have.", "Wait until an old one retires, or retire one with `wfm-gateway clients rotate ID --overlap 0s`."),
     R.TRUST_UNTRUSTED: _row(403, _TRUST, "warning", "Nobody vouches for the certificate.", "Pin it with `wfm-gateway clients pin`, or name its authority in `[[onboarding.ca]]`."),
     R.TRUST_NOT_YET_VALID: _row(403, _TRUST, "info", "The certificate is not valid yet.", "Check the clocks of the device and of whoever issued the certificate."),
     R.TRUST_EXPIRED: _row(403, _TRUST, "warning", "The certificate has expired.", "The device needs a new certificate."),

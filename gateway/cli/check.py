@@ -12,6 +12,7 @@ from gateway.reasons import ConfigError
 
 if TYPE_CHECKING:
     from gateway.config import Config
+    from gateway.profiles import Template
 
 CLAIM_BYTES = 100
 """What one replay claim takes in the store, with Valkey's own share (R13)."""
@@ -106,11 +107,18 @@ def routes(config: "Config") -> list[dict[str, Any]]:
             "methods": _methods(row.methods),
             "path": config.policy.base_path + row.path,
             "realm": row.realm or config.policy.realm,
-            "client_id": "keyid" if row.client_id_from_keyid else "path" if row.access == "signed" else None,
+            "client_id": _source(row),
             "relax": list(row.relax),
         }
         for row in rows(config)
     ]
+
+
+def _source(row: "Template") -> str | None:
+    """Where the client id comes from."""
+    if row.client_id_from_keyid:
+        return "keyid"
+    return "path" if row.access in ("signed", "rotation") else None
 
 
 def engine() -> str:

@@ -45,6 +45,12 @@ class Config(Struct, frozen=True, kw_only=True):
         return self.limits.data_dir or self.store.embedded_dir or os.path.join(self.base_dir, "data")
 
     @property
+    def records(self) -> bool:
+        """Workers write to the registry, for which they need another store user than the request path's (R27)."""
+        section = self.onboarding
+        return section.mode != "off" or section.rotation or self.registry.origin is not None
+
+    @property
     def realms(self) -> frozenset[str]:
         """The realms that routes belong to (R3)."""
         if not self.routes:

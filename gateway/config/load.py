@@ -124,6 +124,8 @@ def check_across(config: Config) -> None:
     url = config.registry.origin_url
     if url is not None and REALM not in url.template and len(config.realms) > 1:  # R3
         raise Mistake("registry.origin", f"must have {REALM} in it, because there are {len(config.realms)} realms")
+    if config.onboarding.rotation and config.policy.profile == "generic":
+        raise Mistake("onboarding.rotation", 'profile "generic" has no route for it; it must be false')
     _check_routes(config)
 
 

@@ -53,7 +53,7 @@ class Directory:
         self._max_stale_s = max_stale_s
         self._flights: dict[ClientKey, _Flight] = {}
         self.cache = Cache(entries, missing_s=negative_s)
-        self.changes = Changes(link, self._changed, self._all_changed, report)
+        self.changes = Changes(link, self.changed, self._all_changed, report)
         self.hits = 0
         """Answered by L1 alone."""
         self.misses = 0
@@ -164,7 +164,8 @@ class Directory:
                 return client
         return why
 
-    def _changed(self, realm: str, client_id: str) -> None:
+    def changed(self, realm: str, client_id: str) -> None:
+        """What is known of a client is not so any more."""
         key = (realm, client_id)
         self.cache.evict(key)
         flight = self._flights.get(key)

@@ -9,9 +9,9 @@ import msgspec
 from gateway.clock import Clock
 from gateway.model import Certificate
 from gateway.reasons import ConfigError, Reason
-from gateway.registry import store_client
+from gateway.registry import safety, store_client
 from gateway.registry.keys import CHANGES, pin_key
-from gateway.registry.store_url import Endpoint
+from gateway.registry.store_url import RemoteStore
 
 if TYPE_CHECKING:
     import redis
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 _FINGERPRINT: Final = re.compile(r"(?:sha-?256(?: fingerprint)?\s*[=:]\s*)?((?:[0-9a-f]{2}:?){31}[0-9a-f]{2})", re.I)
 _WANTED: Final = "64 hex digits: the SHA-256 of a certificate or of its SubjectPublicKeyInfo"
 _CHANGES_LIMIT: Final = 250_000
-_DISK_TIMEOUT_MS: Final = 4000
 
 
 class Pin(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -70,7 +69,7 @@ class Pins:
     Every method raises ConfigError (config.store_unreachable) when the store cannot be reached or used.
     """
 
-    def __init__(self, client: "redis.Redis", endpoint: Endpoint, who: str, clock: Clock) -> None:
+    def __init__(self, client: "redis.Redis", endpoint: RemoteStore, who: str, clock: Clock) -> None:
         self._client: Any = client
         self._endpoint = endpoint
         self._who = who
@@ -85,7 +84,7 @@ class Pins:
                 return False
             self._tell("pinned", realm, sha256, now_s)
             added = bool(self._client.set(pin_key(realm, sha256), msgspec.json.encode(pin), nx=True))
-        self._settle()
+        safety.settle(self._client, self._endpoint)
         return added
 
     def remove(self, realm: str, sha256: str) -> bool:
@@ -95,7 +94,7 @@ class Pins:
                 return False
             self._tell("unpinned", realm, sha256, int(self._clock.now()))
             removed = bool(self._client.delete(pin_key(realm, sha256)))
-        self._settle()
+        safety.settle(self._client, self._endpoint)
         return removed
 
     def iterate(self, realm: str) -> Iterator[Pin]:
@@ -110,14 +109,6 @@ class Pins:
                     continue
                 if pin.realm == realm and name == pin_key(realm, pin.sha256):
                     yield pin
-
-    def _settle(self) -> None:
-        if not getattr(self._endpoint, "embedded", False):
-            return
-        with store_client.translated(self._endpoint):
-            local, _ = self._client.waitaof(1, 0, _DISK_TIMEOUT_MS)
-        if local < 1:
-            raise store_client.trouble(self._endpoint, "has the change in memory, but does not get it onto its disk")
 
     def _tell(self, what: str, realm: str, sha256: str, now_s: int) -> None:
         # Before the change itself: an entry too many is better than a change that nobody can account for.

@@ -8,17 +8,16 @@ import msgspec
 import redis
 
 from gateway.clock import Clock
-from gateway.registry import keys, records, store_client
+from gateway.registry import keys, records, safety, store_client
 from gateway.registry.damaged import Damaged, read_or_damaged
 from gateway.registry.operations import Change, StateChange, decide_change, keys_of
 from gateway.registry.records import Record
 from gateway.registry.registration import Decision, Outcome
-from gateway.registry.store_url import Endpoint
+from gateway.registry.store_url import RemoteStore
 
 _ATTEMPTS: Final = 10
 CHANGES_LIMIT: Final = 250_000
 """Entries of the change stream, about 25 MB; a worker that is further behind starts anew."""
-_DISK_TIMEOUT_MS: Final = 4000
 
 # Compare and set, atomically with the notice of the change: either all keys still hold what the decision was made of,
 # and all is written, or nothing is. KEYS: record, index entries, stream. ARGV: what each of them but the stream holds
@@ -71,7 +70,7 @@ class Writer:
     """
 
     def __init__(
-        self, client: "redis.Redis", endpoint: Endpoint, who: str, clock: Clock, rehearsal: bool = False
+        self, client: "redis.Redis", endpoint: RemoteStore, who: str, clock: Clock, rehearsal: bool = False
     ) -> None:
         self._client: Any = client  # redis-py's answers are typed for text and octets at once
         self._endpoint = endpoint
@@ -94,9 +93,24 @@ class Writer:
             idle = idle + 1 if len(waiting) == before else 0
             if idle == _ATTEMPTS:
                 raise store_client.trouble(self._endpoint, "is changed by somebody else all the time: try again")
-        if self._rehearsed is None and self._endpoint.embedded:
-            self._wait_for_disk()
+        if self._rehearsed is None:
+            safety.settle(self._client, self._endpoint)
         return [results[number] for number in range(len(changes))]
+
+    def keep(self, entries: Sequence[tuple[bytes, bytes]]) -> list[bytes | None]:
+        """Set each key, unless it is there; for each, what it held (None: nothing, and it is set now).
+
+        :raises ConfigError: config.store_unreachable
+        """
+        if not entries:
+            return []
+        with store_client.translated(self._endpoint), self._client.pipeline(transaction=False) as pipe:
+            for name, value in entries:
+                pipe.set(name, value, nx=True)
+                pipe.get(name)
+            answers: list[Any] = pipe.execute()
+        safety.settle(self._client, self._endpoint)
+        return [None if set_ else held for set_, held in zip(answers[::2], answers[1::2], strict=True)]
 
     def _attempt(self, changes: Mapping[int, Change], results: dict[int, Result]) -> dict[int, Change]:
         now_s = int(self._clock.now())
@@ -174,12 +188,6 @@ class Writer:
                 return False
         memory.update(zip(write.names, write.after, strict=True))
         return True
-
-    def _wait_for_disk(self) -> None:
-        with store_client.translated(self._endpoint):
-            local, _ = self._client.waitaof(1, 0, _DISK_TIMEOUT_MS)
-        if local < 1:
-            raise store_client.trouble(self._endpoint, "has the change in memory, but does not get it onto its disk")
 
 
 def _keys_of(change: Change, existing: Record | Damaged | None) -> set[str]:

@@ -110,6 +110,11 @@ class Server:
         return True
 
 
+def request_endpoint(store: EmbeddedStore) -> Endpoint:
+    """Where the request path reaches the server that runs (R27)."""
+    return _request(Files(store.directory))
+
+
 @contextlib.contextmanager
 def attach_or_start(store: EmbeddedStore, create: bool = True) -> Iterator[Endpoint]:
     """For a command: use the server that runs, or start one for the moment. The last one to leave a server that no

@@ -45,7 +45,6 @@ def read(client: "redis.Redis", endpoint: RemoteStore, realm: str, client_id: st
     at = b"-"
     with store_client.translated(endpoint):
         connection: Any = client
-        whole = _is_whole(connection)
         while True:
             page = connection.xrange(keys.CHANGES, min=at, count=_PAGE)
             for name, fields in page:
@@ -55,17 +54,8 @@ def read(client: "redis.Redis", endpoint: RemoteStore, realm: str, client_id: st
             if len(page) < _PAGE:
                 break
             at = b"(" + page[-1][0]
-    complete = whole or bool(notices and notices[0].what in _BIRTHS)
+    complete = bool(notices) and notices[0].what in _BIRTHS
     return History(tuple(notices), complete, None if first is None else _seconds(first))
-
-
-def _is_whole(client: Any) -> bool:
-    """Does the stream hold all that was ever added to it? Servers before 7.0 do not tell."""
-    try:
-        info: dict[str, Any] = client.xinfo_stream(keys.CHANGES)
-    except redis.exceptions.ResponseError:  # there is none
-        return False
-    return bool(info.get("entries-added") == info["length"])
 
 
 def _notice(realm: str, client_id: str, name: bytes, fields: dict[bytes, bytes]) -> Notice:
@@ -85,3 +75,37 @@ def _notice(realm: str, client_id: str, name: bytes, fields: dict[bytes, bytes])
 def _seconds(name: bytes) -> int:
     """When an entry was added, from its id of `<milliseconds>-<number>`."""
     return int(name.partition(b"-")[0]) // 1000
+
+
+def copy(
+    source: "redis.Redis", source_store: RemoteStore, target: "redis.Redis", target_store: RemoteStore
+) -> int | None:
+    """Copy the stream with its entries' own names; how many were copied. A copy that broke off is continued. None: the
+    target has a stream of its own, which is left alone.
+
+    :raises ConfigError: config.store_unreachable
+    """
+    reader: Any = source
+    writer: Any = target
+    with store_client.translated(target_store):
+        last = writer.xrevrange(keys.CHANGES, count=1)
+    at = b"-"
+    if last:
+        name, fields = last[0]
+        with store_client.translated(source_store):
+            if reader.xrange(keys.CHANGES, min=name, max=name) != [(name, fields)]:
+                return None
+        at = b"(" + name
+    copied = 0
+    while True:
+        with store_client.translated(source_store):
+            page = reader.xrange(keys.CHANGES, min=at, count=_PAGE)
+        with store_client.translated(target_store), writer.pipeline(transaction=False) as pipe:
+            for name, fields in page:
+                pipe.xadd(keys.CHANGES, fields, id=name)
+            if page:
+                pipe.execute()
+        copied += len(page)
+        if len(page) < _PAGE:
+            return copied
+        at = b"(" + page[-1][0]

@@ -1,20 +1,22 @@
 """The registry as commands see it: changes, shows and lists clients, and tells every worker of each change."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
 from types import TracebackType
 from typing import Any, Final, Self
 
 import redis
 
 from gateway.clock import Clock, SystemClock
-from gateway.registry import history, keys, store_client
+from gateway.registry import history, keys, store_check, store_client
 from gateway.registry.damaged import Damaged, read_or_damaged
 from gateway.registry.history import History
 from gateway.registry.operations import Action, Change, StateChange
 from gateway.registry.pins import Pins
 from gateway.registry.records import Record
 from gateway.registry.registration import Registration
-from gateway.registry.store_url import Endpoint
+from gateway.registry.store_check import Report
+from gateway.registry.store_url import RemoteStore
 from gateway.registry.writes import Result, Writer
 
 _BATCH: Final = 500
@@ -27,7 +29,7 @@ class Store:
     Every method raises ConfigError (config.store_unreachable) when the store cannot be reached or used.
     """
 
-    def __init__(self, client: "redis.Redis", endpoint: Endpoint, who: str, clock: Clock) -> None:
+    def __init__(self, client: "redis.Redis", endpoint: RemoteStore, who: str, clock: Clock) -> None:
         self._client: Any = client  # redis-py's answers are typed for text and octets at once
         self._endpoint = endpoint
         self._who = who
@@ -35,7 +37,7 @@ class Store:
         self._writer = Writer(client, endpoint, who, clock)
 
     @classmethod
-    def connect(cls, endpoint: Endpoint, who: str, clock: Clock | None = None) -> Self:
+    def connect(cls, endpoint: RemoteStore, who: str, clock: Clock | None = None) -> Self:
         """Open a registry.
 
         :param who: stands in the notice of each change, for example `cli:alice`
@@ -43,7 +45,7 @@ class Store:
         return cls(store_client.connect(endpoint), endpoint, who, clock or SystemClock())
 
     @property
-    def endpoint(self) -> Endpoint:
+    def endpoint(self) -> RemoteStore:
         """Where the store is."""
         return self._endpoint
 
@@ -99,19 +101,48 @@ class Store:
 
     def scan(self, prefix: bytes) -> Iterator[tuple[bytes, bytes]]:
         """All keys that begin with `prefix`, which are strings, once each, with what they hold."""
+        for names in self._pages(prefix):
+            with store_client.translated(self._endpoint):
+                values: list[bytes | None] = self._client.mget(names)
+            for name, data in zip(names, values, strict=True):
+                if data is not None:
+                    yield name, data
+
+    def count(self, prefix: bytes) -> int:
+        """How many keys begin with `prefix`."""
+        return sum(map(len, self._pages(prefix)))
+
+    def names(self, prefix: bytes) -> Iterator[bytes]:
+        """The names of all keys that begin with `prefix`, once each."""
+        return chain.from_iterable(self._pages(prefix))
+
+    def _pages(self, prefix: bytes) -> Iterator[list[bytes]]:
+        """Names of all keys that begin with `prefix`, once each, a page at a time."""
         seen: set[bytes] = set()
         cursor = 0
         while True:
             with store_client.translated(self._endpoint):
                 cursor, found = self._client.scan(cursor, match=prefix + b"*", count=_PAGE)
-                names = [name for name in dict.fromkeys(found) if name not in seen]
-                values: list[bytes | None] = self._client.mget(names) if names else []
+            names = [name for name in dict.fromkeys(found) if name not in seen]
             seen.update(names)
-            for name, data in zip(names, values, strict=True):
-                if data is not None:
-                    yield name, data
+            if names:
+                yield names
             if cursor == 0:
                 return
+
+    def keep(self, entries: Sequence[tuple[bytes, bytes]]) -> list[bytes | None]:
+        """Set each key, unless it is there; for each, what it held (None: nothing, and it is set now). For entries that
+        no worker remembers: the index, pins."""
+        return self._writer.keep(entries)
+
+    def copy_history(self, source: "Store") -> int | None:
+        """Copy the change stream of another store with its entries' own times; how many were copied. None: this store
+        has a stream of its own, which is left alone."""
+        return history.copy(source._client, source._endpoint, self._client, self._endpoint)
+
+    def examine(self, request: "Store | None" = None) -> Report:
+        """Is this a store for a registry? See `store_check.examine`."""
+        return store_check.examine(self, self._client, None if request is None else request._client)
 
     def history(self, realm: str, client_id: str) -> History:
         """What happened to one client: who did what, and when."""

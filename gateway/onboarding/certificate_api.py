@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from gateway.onboarding.answer import OwnAnswer
 from gateway.reasons import ConfigError, Reason
 from gateway.registry.certificates import read_certificate
+from gateway.registry.link import Report
 
 CACHE_S: Final = 300
 LOOK_S: Final = 1.0
@@ -21,16 +22,17 @@ LOOK_S: Final = 1.0
 class RootCa:
     """The document of one file.
 
+    :param report: told `onboarding.root_ca` once when the file cannot be used any longer; the old one is still served
     :raises ConfigError: config.unreadable, if it does not hold exactly one certificate
     """
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, report: Report) -> None:
         self._path = path
         self._stamp = _stamp(path)
         self._body, self._tag = _document(path)
         self._looked_s = 0.0
-        self.trouble = ""
-        """Why the file as it is now cannot be used; the one before is still served."""
+        self._report = report
+        self._trouble = ""
 
     def answer(self, if_none_match: list[bytes], now_s: float) -> OwnAnswer:
         """200, or 304 where the client has it (RFC 9110 §13.1.2).
@@ -51,9 +53,11 @@ class RootCa:
             if stamp != self._stamp:
                 self._body, self._tag = _document(self._path)
                 self._stamp = stamp
-            self.trouble = ""
+            self._trouble = ""
         except ConfigError as error:
-            self.trouble = error.message
+            if error.message != self._trouble:
+                self._trouble = error.message
+                self._report("onboarding.root_ca", error.message)
 
     def _is_known(self, if_none_match: list[bytes]) -> bool:
         tags = [tag.strip() for value in if_none_match for tag in value.split(b",")]

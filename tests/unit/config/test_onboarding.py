@@ -123,3 +123,26 @@ def test_profile_generic_has_no_onboarding(tmp_path: Path) -> None:
 def test_r19_unsafe_choices_are_named(tmp_path: Path, text: str, keys: list[str]) -> None:
     found = warnings(load(write(folder(tmp_path), onboarding=text)))
     assert [sentence.split(":")[0] for sentence in found] == keys
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        (
+            'url = "redis://localhost"\nonboarding_user = "recorder"',
+            "store.onboarding_password_file: missing: onboarding_user and onboarding_password_file go together",
+        ),
+        (
+            'url = "redis://localhost"\nonboarding_password_file = "ca.pem"',
+            "store.onboarding_user: missing: onboarding_user and onboarding_password_file go together",
+        ),
+        (
+            'onboarding_user = "recorder"\nonboarding_password_file = "ca.pem"',
+            "store.onboarding_user: means nothing with the embedded store, which has its own users",
+        ),
+    ],
+)
+def test_r27_the_user_that_records_devices_has_a_password(tmp_path: Path, text: str, sentence: str) -> None:
+    with pytest.raises(ConfigError) as raised:
+        load(write(folder(tmp_path), store=text))
+    assert raised.value.message == f"{tmp_path}/gateway.toml: {sentence}"

@@ -26,6 +26,7 @@ from gateway.routing.compose import compose
 from gateway.routing.locate import Locator
 from gateway.routing.match import Match
 from gateway.routing.table import RouteTable
+from gateway.several import further, in_field_order, who, with_failures
 from gateway.signature.algorithms import AlgorithmChoice
 from gateway.signature.verify import prepare, proven
 from gateway.steps import (
@@ -118,7 +119,7 @@ class Pipeline:
                 if match.client_id_from_keyid:
                     client_id = _id_from_keyid(candidate, client_id)
             except Refused as refused:
-                fault = _further(fault, refused)
+                fault = further(fault, refused)
                 notes += (f"label {candidate.label}: {refused.reason}",)
             else:
                 passed.append(candidate)
@@ -161,7 +162,7 @@ class Pipeline:
                 certificates = self._rules.usable_certificates(client, candidate.keyid, now)
                 turns.append(iter(self._attempts_of(request.external, candidate, certificates)))
             except Refused as refused:
-                fault = _further(fault, refused)
+                fault = further(fault, refused)
         attempts: list[Attempt] = []
         # One is left for the key that a rotation brings.
         limit = OPERATION_LIMIT if request.successor is None else OPERATION_LIMIT - 1
@@ -194,7 +195,7 @@ class Pipeline:
                         for algorithm in self._choice.for_key(candidate.alg, certificate)
                     ]
                 except Refused as refused:
-                    fault = _further(fault, refused)
+                    fault = further(fault, refused)
         if not attempts:
             assert fault is not None
             raise fault
@@ -218,10 +219,10 @@ class Pipeline:
             # Another signature of the same client must be claimed as well, or it could be replayed alone (R13).
             return NeedVerification(request, need.client, rest[0], rest[1:], verified, failed)
         if not verified:
-            return Refusal(Reason.SIGNATURE_WRONG, _who(need), request.client_id, notes=request.notes)
+            return Refusal(Reason.SIGNATURE_WRONG, who(need), request.client_id, notes=request.notes)
         if request.successor is not None:
             request = msgspec.structs.replace(request, operations=OPERATION_LIMIT - len(verified) - len(failed))
-        return self._need_body(_with_failures(request, verified, failed), _in_field_order(request, verified))
+        return self._need_body(with_failures(request, verified, failed), in_field_order(request, verified))
 
     def with_presented(self, need: NeedPresented, facts: BodyFacts, body: bytes) -> Step:
         """The certificate in an onboarding body, and the public-key operations that prove who has its key (R18)."""
@@ -378,42 +379,6 @@ def _digest_required(request: Request, client: Client) -> bool:
     if client.require_covered_digest is None:
         return request.require_covered_digest
     return client.require_covered_digest
-
-
-def _in_field_order(request: Request, verified: tuple[Verified, ...]) -> tuple[Verified, ...]:
-    # R8: the first in field order counts, whichever was tried first.
-    if len(verified) == 1:
-        return verified
-    return tuple(sorted(verified, key=lambda proof: request.candidates.index(proof.candidate)))
-
-
-def _with_failures(request: Request, verified: tuple[Verified, ...], failed: tuple[str, ...]) -> Request:
-    # R8: a bad signature beside a good one does no harm, but somebody should know of it.
-    held = {proof.candidate.label for proof in verified}
-    bad = [label for label in dict.fromkeys(failed) if label not in held]
-    if not bad:
-        return request
-    notes = tuple(f"label {label}: {Reason.SIGNATURE_WRONG}" for label in bad)
-    return msgspec.structs.replace(request, notes=request.notes + notes)
-
-
-def _who(need: NeedVerification) -> str:
-    job = need.attempt.job
-    return f"label {need.attempt.candidate.label}, {job.algorithm.value}, certificate {job.certificate.sha256}"
-
-
-_PROGRESS: Final[dict[str, int]] = {"policy": 1, "key": 2, "trust": 2}
-
-
-def _further(before: Refused | None, refused: Refused) -> Refused:
-    # Of several bad signatures, tell of the one that came furthest; of equals, of the first.
-    if before is None:
-        return refused
-    return refused if _rank(refused) > _rank(before) else before
-
-
-def _rank(refused: Refused) -> int:
-    return _PROGRESS.get(refused.reason.partition(".")[0], 0)
 
 
 def _id_from_keyid(candidate: Candidate, earlier: str) -> str:

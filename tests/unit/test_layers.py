@@ -16,7 +16,7 @@ LAYERS = (
     ("signature",),
     ("registry", "policy", "replay", "routing", "signing"),
     ("onboarding",),
-    ("steps", "pipeline"),
+    ("steps", "several", "pipeline"),
     ("observe", "explain"),
     ("proxy", "admin"),
     ("demo",),

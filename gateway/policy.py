@@ -4,6 +4,7 @@ from gateway._native import Candidate, Digest, Head, Refused
 from gateway.config import Policy
 from gateway.model import Admitted, Certificate, Client, External, Status, Verified
 from gateway.reasons import Reason
+from gateway.registry.records import WAITING
 from gateway.registry.revocations import Revocations
 from gateway.signature.algorithms import AlgorithmChoice
 
@@ -90,6 +91,8 @@ class Rules:
         """
         if client.status is not Status.ACTIVE:
             raise Refused(_BY_STATUS[client.status], "")
+        if client.labels and WAITING in client.labels:
+            raise Refused(Reason.KEY_PENDING, "approved, and its WFM has not assigned an id yet")
 
     def check_certificate(self, certificate: Certificate, now: float) -> None:
         """Is the certificate valid at this moment (RFC 5280 §4.1.2.5: both ends belong to the validity), and on no

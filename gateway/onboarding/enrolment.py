@@ -6,8 +6,9 @@ import msgspec
 
 from gateway.model import Refusal, Status
 from gateway.onboarding.body import Presented
-from gateway.onboarding.flow import WAITING, Enrol
+from gateway.onboarding.flow import Enrol
 from gateway.reasons import Reason
+from gateway.registry.records import WAITING
 from gateway.registry.registration import Decision, Outcome, Registration, prepare
 
 _REMOVED: Final = frozenset({Outcome.ID_REMOVED, Outcome.KEY_REMOVED})

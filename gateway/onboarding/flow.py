@@ -10,17 +10,10 @@ from gateway.onboarding.body import Presented
 from gateway.onboarding.trust import Trust
 from gateway.onboarding.verdict import Pending, Reject
 from gateway.reasons import Reason
-from gateway.registry.records import Record
+from gateway.registry.records import WAITING, Record
+from gateway.registry.registration import LEASE, TOMBSTONE
 
 Mode: TypeAlias = Literal["proxy", "local", "passthrough", "off"]
-
-LEASE: Final = "lease:"
-"""In the index, before the token of whoever enrols the key at the moment; no id holds a colon (R2)."""
-TOMBSTONE: Final = "tombstone:"
-"""In the index, before the id that had the key (R22)."""
-
-WAITING: Final = ("wfmgw-onboarding", "awaits-id")
-"""The label of a client that has no id of the WFM yet: it was held back for approval under the hash of its key."""
 
 BY_STATUS: Final = {
     Status.PENDING: Reason.KEY_PENDING,

@@ -10,7 +10,6 @@ from typing import Final
 
 from gateway.clock import Clock
 from gateway.onboarding.enrolment import Entry
-from gateway.onboarding.flow import LEASE
 from gateway.onboarding.tofu import FirstContact
 from gateway.onboarding.verdict import Reject
 from gateway.reasons import Reason
@@ -18,7 +17,7 @@ from gateway.registry.answers import Unavailable
 from gateway.registry.keys import CHANGES, client_key, spki_key
 from gateway.registry.link import Link
 from gateway.registry.recorder import Recorder
-from gateway.registry.registration import Decision
+from gateway.registry.registration import LEASE, Decision
 
 _CHANGES_LIMIT: Final = b"250000"
 # KEYS: the index entry. ARGV: our lease, its life in milliseconds.

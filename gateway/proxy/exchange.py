@@ -43,8 +43,11 @@ from gateway.steps import (
     Step,
 )
 
-READERS: Final = 64
+READERS: Final = 256
 """Onboarding bodies that are read at one time: their senders are strangers (R5)."""
+
+READ_S: Final = 10.0
+"""How long one of them may take as a whole."""
 
 CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
 
@@ -220,14 +223,15 @@ class Exchange:
         if onboarding.readers >= READERS:
             raise Refused(Reason.INTERNAL_BUSY, f"{READERS} onboarding bodies are being read")
         onboarding.readers += 1
+        limit_s = min(self._stall_s, READ_S)
         try:
-            async with asyncio.timeout(self._stall_s):
+            async with asyncio.timeout(limit_s):
                 facts = await self._read_body(request, head, need)
             body = request.body
             assert body is not None
             return facts, await _whole(body)
         except TimeoutError:
-            raise Refused(Reason.REQUEST_BODY_TIMEOUT, f"not whole after {self._stall_s:g} s") from None
+            raise Refused(Reason.REQUEST_BODY_TIMEOUT, f"not whole after {limit_s:g} s") from None
         finally:
             onboarding.readers -= 1
 

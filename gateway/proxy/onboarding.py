@@ -12,7 +12,7 @@ from gateway.model import Refusal
 from gateway.onboarding import answer
 from gateway.onboarding.answer import OwnAnswer
 from gateway.onboarding.enrolment import Entry, entry_for, refusal_of
-from gateway.onboarding.flow import LEASE, TOMBSTONE, Enrol, Known, Standing
+from gateway.onboarding.flow import Enrol, Known, Standing
 from gateway.proxy.enrolling import Enrolling
 from gateway.proxy.forward import Collected, Delivery, collect
 from gateway.proxy.journal import Journal
@@ -24,6 +24,7 @@ from gateway.registry.damaged import Damaged, read_or_damaged
 from gateway.registry.keys import client_key, spki_key
 from gateway.registry.link import Link, Report
 from gateway.registry.records import Record
+from gateway.registry.registration import LEASE, TOMBSTONE
 from gateway.steps import NeedStanding, Onboard
 
 LEASE_MARGIN_S: Final = 30.0

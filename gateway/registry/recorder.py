@@ -15,7 +15,7 @@ from gateway.registry.keys import CHANGES, client_key, spki_key
 from gateway.registry.link import Link
 from gateway.registry.operations import Change, decide_change, keys_of
 from gateway.registry.records import Record, encode
-from gateway.registry.registration import Decision, Outcome
+from gateway.registry.registration import LEASE, Decision, Outcome
 from gateway.registry.resp import Reply
 
 Done = Callable[[Decision | Unavailable], None]
@@ -23,7 +23,6 @@ Done = Callable[[Decision | Unavailable], None]
 _ATTEMPTS: Final = 5
 _CHANGES_LIMIT: Final = 250_000
 _DISK_TIMEOUT_MS: Final = 4000
-_LEASE: Final = "lease:"
 
 # Compare and set with the notice of the change, all or nothing. KEYS: record, index entries, stream. ARGV: what each of
 # them but the stream holds (empty: it is not there), what each shall hold, the token to answer with, the limit of the
@@ -180,7 +179,7 @@ class _Work:
 
     def _decide(self) -> None:
         others = self.others()
-        if any(others[spki].startswith(_LEASE) for spki in keys_of(self.change)):
+        if any(others[spki].startswith(LEASE) for spki in keys_of(self.change)):
             self.done(Unavailable(Reason.INTERNAL_BUSY, "the key is being onboarded at this moment"))  # R21
             return
         decision = self._owner.decide(self)

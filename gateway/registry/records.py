@@ -8,6 +8,9 @@ import msgspec
 from gateway.model import Certificate, Client, KeyType, Status
 from gateway.registry.issued import issued
 
+WAITING: Final = ("wfmgw-onboarding", "awaits-id")
+"""The label of a client that has no id of its WFM yet: it was held back for approval under the hash of its key."""
+
 
 class RecordMismatch(Exception):
     """The store returned something else than the record that was asked for, or a damaged one (R25)."""

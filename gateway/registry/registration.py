@@ -16,6 +16,8 @@ CERTIFICATE_LIMIT: Final = 4
 """Certificates of one client; more could not be tried within the four public-key operations of R5."""
 TOMBSTONE: Final = "tombstone:"
 """In the index, before the id that had the key; no id holds a colon (R2)."""
+LEASE: Final = "lease:"
+"""In the index, before the token of whoever onboards the key at this moment (R21)."""
 
 
 class Outcome(StrEnum):
@@ -247,6 +249,8 @@ def key_refusal(new: StoredCertificate, client_id: str, owners: Mapping[str, str
     if owner.startswith(TOMBSTONE):
         who = owner.removeprefix(TOMBSTONE)
         return None if lift else no(Outcome.KEY_REMOVED, f"the key was removed with client {who}; --lift takes it back")
+    if owner.startswith(LEASE):
+        return no(Outcome.KEY_TAKEN, "the key is being onboarded at this moment: try again in two minutes")
     if owner not in ("", client_id):
         return no(Outcome.KEY_TAKEN, f"the key belongs to client {owner} already: one key, one client")
     return None

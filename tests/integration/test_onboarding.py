@@ -7,6 +7,8 @@ from collections.abc import Callable
 
 import pytest
 
+from gateway.proxy.exchange import READERS
+from gateway.registry.registration import prepare
 from tests.fault.valkey import Valkey
 from tests.integration.backend import Peer, RecordingBackend, Seen
 from tests.integration.client import Answer, RawClient
@@ -353,6 +355,16 @@ def test_r5_a_body_that_trickles_is_refused(make_gateway: MakeGateway, newcomer:
     assert (answer.status, answer.reason) == (408, "request.body_timeout")
 
 
+def test_r5_only_so_many_strangers_are_read_at_one_time(make_gateway: MakeGateway, newcomer: Device) -> None:
+    gateway = make_gateway(onboarding=PROXY)
+    gateway.call(lambda: setattr(gateway.runtime.onboarding, "readers", READERS))
+    answer = ask(gateway, request_of(newcomer))
+    assert (answer.status, answer.reason) == (503, "internal.onboarding_busy")
+    gateway.call(lambda: setattr(gateway.runtime.onboarding, "readers", 0))
+    assert ask(gateway, request_of(newcomer)).status == 200  # what this WFM says
+    assert gateway.runtime.onboarding.readers == 0
+
+
 @pytest.mark.parametrize("onboarding", [PROXY, LOCAL], ids=lambda value: value["mode"])
 def test_r13_an_onboarding_request_counts_once(
     make_gateway: MakeGateway, backend: RecordingBackend, newcomer: Device, onboarding: dict[str, object]
@@ -470,6 +482,10 @@ def test_approval_holds_a_device_back_until_an_operator_says_so(
     assert record_of(valkey, waiting)["status"] == "pending"
     with opened(valkey) as store:
         assert not store.apply(prepare_change("default", waiting, Action.APPROVE)).outcome.refused
+    if mode == "proxy":
+        # Approved under a name of ours; the WFM knows no such client, and shall not hear of one.
+        gateway.wait_for(lambda: ask(gateway, named(device, waiting).request()).reason == "key.pending")
+        assert backend.octets == b""
     answer = ask(gateway, request_of(device))
     assert answer.status == 201
     client_id = "client-1" if mode == "proxy" else waiting
@@ -551,3 +567,21 @@ def test_the_log_tells_who_was_enrolled(make_gateway: MakeGateway, backend: Reco
     backend.script = assigns("client-1")
     ask(gateway, request_of(newcomer))
     assert "client-1 in realm default, by pinned" in gateway.line("onboarding.enrolled")["detail"]
+
+
+def test_r21_an_operator_is_told_that_a_key_is_being_onboarded(
+    make_gateway: MakeGateway, backend: RecordingBackend, valkey: Valkey, newcomer: Device
+) -> None:
+    gateway = make_gateway(onboarding=PROXY)
+    said: list[str] = []
+
+    def script(peer: Peer, seen: Seen) -> bool:
+        with opened(valkey) as store:
+            wanted = prepare("default", "by-hand", newcomer.certificate, "test", int(time.time()))
+            said.append(store.add(wanted).sentence)
+        return assigns("client-1")(peer, seen)
+
+    backend.script = script
+    assert ask(gateway, request_of(newcomer)).problem == {"clientId": "client-1"}
+    assert said == ["the key is being onboarded at this moment: try again in two minutes"]
+    assert record_of(valkey, "by-hand") == {}

@@ -4,7 +4,7 @@ import time
 from collections import Counter, deque
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import click
 import msgspec
@@ -12,15 +12,14 @@ import orjson
 
 from gateway.cli.clients_view import validity_note
 from gateway.cli.progress import with_progress
+from gateway.cli.reading import read_certificate_file
 from gateway.cli.shown import shown
 from gateway.cli.store_option import Resolved, open_store
 from gateway.reasons import ConfigError, Reason
-from gateway.registry.certificates import SIZE_LIMIT_BYTES
 from gateway.registry.registration import Registration, prepare
+from gateway.registry.rows import SUFFIXES
 from gateway.registry.store import Store
 from gateway.registry.writes import Result
-
-SUFFIXES: Final = frozenset({".pem", ".crt", ".cer", ".der"})
 
 
 class _Line(msgspec.Struct, frozen=True):
@@ -104,11 +103,7 @@ def _register(store: Store, realm: str, files: list[Path], settings: Mapping[str
 
 
 def _prepare(realm: str, client_id: str, path: Path, source: str, settings: Mapping[str, Any]) -> Registration:
-    try:
-        with path.open("rb") as file:
-            data = file.read(SIZE_LIMIT_BYTES + 1)
-    except OSError as error:
-        raise ConfigError(Reason.CONFIG_UNREADABLE, f"{source} cannot be read: {error.strerror}") from error
+    data = read_certificate_file(path, source)
     return msgspec.structs.replace(prepare(realm, client_id, data, source, int(time.time())), **settings)
 
 

@@ -85,7 +85,7 @@ def _run(resolved: Resolved, path: Path, make: "Make", dry_run: bool, report: Pa
     started = time.monotonic()
     with contextlib.ExitStack() as stack:
         file = None if report is None else stack.enter_context(_report(report))
-        opened = stack.enter_context(open_store(resolved, create=not dry_run))
+        opened = stack.enter_context(open_store(resolved, create=True))
         taken = take(opened, found.rows, make, rehearsal=dry_run)
         for row in with_progress(taken, found.total, "reading", done=lambda row: row.end):
             counts[row.refused][row.outcome] += 1

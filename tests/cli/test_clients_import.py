@@ -103,6 +103,12 @@ def test_a_dry_run_tells_the_same_and_writes_nothing(run: Run, tmp_path: Path) -
     assert run("import", "fleet.jsonl")[2] == dry
 
 
+def test_a_dry_run_needs_no_store_yet(run: Run, tmp_path: Path) -> None:
+    json_lines(tmp_path / "fleet.jsonl", [{"id": "edge-1", "certificate": pem()}])
+    assert run("import", "fleet.jsonl", "--dry-run")[0] == 0
+    assert listed(run) == {}
+
+
 def test_it_can_be_started_again(run: Run, tmp_path: Path) -> None:
     entries = [{"id": f"edge-{number}", "certificate": pem()} for number in range(6)]
     json_lines(tmp_path / "fleet.jsonl", entries[:3])
@@ -206,4 +212,3 @@ def test_what_cannot_be_read_or_written(run: Run, tmp_path: Path) -> None:
     status, _, err = run("import", "fleet.jsonl", "--report", "no/where.jsonl")
     assert status == 2
     assert "cannot be written" in err
-    assert "no embedded store" in run("import", "fleet.jsonl", "--dry-run")[2]

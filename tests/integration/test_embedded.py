@@ -474,7 +474,7 @@ def test_r27_onboarding_writes_records_index_and_notices(onboarding_client: "red
         "DEL wfmgw:pin:default:00",
         "XRANGE wfmgw:changes - +",
         "EVAL return(redis.call('SET',KEYS[1],1)) 1 wfmgw:seen:x",
-        "EVAL return(redis.call('CONFIG','GET','dir')) 0",
+        "EVAL return(redis.call('KEYS','*')) 0",
         "KEYS *",
         "SCAN 0",
         "FLUSHALL",
@@ -486,4 +486,5 @@ def test_r27_onboarding_writes_records_index_and_notices(onboarding_client: "red
 def test_r27_onboarding_can_do_nothing_else(onboarding_client: "redis.Redis", command: str) -> None:
     with pytest.raises(redis.exceptions.ResponseError) as refused:  # inside of a script it is one in general
         onboarding_client.execute_command(*command.split())
-    assert "permission" in str(refused.value) or "can't run this command" in str(refused.value)
+    said = str(refused.value).lower()
+    assert "permission" in said or "can't run this command" in said

@@ -180,6 +180,8 @@ def _rights(client: Any, request: Any, findings: list[Finding]) -> None:
             request.execute_command(*command)
         except redis.exceptions.NoPermissionError:
             _fail(findings, f"the request path's user may not {what}: README, chapter Store, has its ACL")
+        except redis.exceptions.ReadOnlyError:
+            break  # a replica: that is told already
         except redis.exceptions.OutOfMemoryError:
             _fail(findings, "the store is full: it takes no replay claims, and every request that needs one gets 503")
     try:

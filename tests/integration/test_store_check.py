@@ -8,7 +8,6 @@ from pathlib import Path
 
 import msgspec
 import pytest
-import redis
 
 from gateway.registry import embedded
 from gateway.registry.registration import prepare
@@ -100,13 +99,16 @@ def test_a_store_that_is_nearly_full(store: Store, valkey: Valkey, settings: Cal
 def test_a_replica_is_an_error(store: Store, valkey: Valkey) -> None:
     valkey.client.replicaof("127.0.0.1", "1")
     try:
-        report = store.examine(store)
-    except Exception as error:
-        assert "is a replica" in str(error)  # noqa: PT017 - a claim cannot be tried there
-    else:
-        assert any("is a replica" in message for message in errors(report))
+        report = store.examine()
     finally:
         valkey.client.replicaof("NO", "ONE")
+    assert errors(report) == ["the store is a replica that cannot be written to: name the primary"]
+    assert report.role == "replica"
+
+
+def test_a_full_store_is_an_error(store: Store, settings: Callable[..., None]) -> None:
+    settings(maxmemory="1")
+    assert any("the store is full" in message for message in errors(store.examine()))
 
 
 def request_user(valkey: Valkey, *rules: str) -> Store:
@@ -175,4 +177,3 @@ def test_redis_is_examined_too(tmp_path: Path) -> None:
             assert report.fine
         finally:
             server.kill()
-            assert isinstance(redis.__version__, str)

@@ -62,7 +62,8 @@ class External(msgspec.Struct, frozen=True, gc=False):
 class Certificate(msgspec.Struct, frozen=True, gc=False):
     """What the request path needs of one X.509 certificate. Digests are lower-case hex; times are seconds since 1970;
     `bits` is
-    the key size; `retire_after` ends an overlap of two certificates."""
+    the key size; `retire_after` ends an overlap of two certificates; `issued` is what revocation lists know it by
+    (`gateway.registry.issued`)."""
 
     sha256: str
     spki: bytes
@@ -72,6 +73,7 @@ class Certificate(msgspec.Struct, frozen=True, gc=False):
     not_before: int
     not_after: int
     retire_after: int | None = None
+    issued: bytes = b""
 
 
 class Client(msgspec.Struct, frozen=True, gc=False):

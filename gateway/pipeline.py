@@ -10,22 +10,46 @@ import msgspec
 from gateway._native import Candidate, Head, Refused, parse_digest, select
 from gateway.clock import Clock
 from gateway.config import Config
-from gateway.model import Certificate, Client, External, Peer, Refusal, Verified
+from gateway.model import Certificate, Client, External, Peer, Refusal, Status, Verified
+from gateway.onboarding import flow
+from gateway.onboarding.body import LIMIT_BYTES, read_presented
+from gateway.onboarding.flow import Standing
+from gateway.onboarding.rotation import Rotations, split
+from gateway.onboarding.trust import Trust
 from gateway.policy import Rules
 from gateway.reasons import Reason
-from gateway.registry.answers import Claim, ClaimAnswer, Found, Missing, Unavailable
+from gateway.registry.answers import Claim, ClaimAnswer, Denied, Found, Missing, Unavailable
 from gateway.registry.keys import is_client_id
+from gateway.registry.revocations import Revocations
 from gateway.replay import claim_key, is_claimed
 from gateway.routing.compose import compose
 from gateway.routing.locate import Locator
 from gateway.routing.match import Match
 from gateway.routing.table import RouteTable
+from gateway.several import further, in_field_order, who, with_failures
 from gateway.signature.algorithms import AlgorithmChoice
 from gateway.signature.verify import prepare, proven
-from gateway.steps import Attempt, BodyFacts, NeedBody, NeedClaim, NeedKey, NeedVerification, Request, Step
+from gateway.steps import (
+    Attempt,
+    BodyFacts,
+    NeedBody,
+    NeedClaim,
+    NeedKey,
+    NeedPresented,
+    NeedStanding,
+    NeedVerification,
+    Onboard,
+    Request,
+    Rotate,
+    ServeRootCa,
+    Step,
+)
 
 OPERATION_LIMIT: Final = 4
 """Public-key operations per request, whatever labels, certificates, algorithms and spellings there are (R5)."""
+
+ROOT_CA_ROUTE: Final = "onboarding-certificate"
+"""The route of the certificate API in profile `margo`."""
 
 SLOW_BODY_S: Final = 1.0
 """A body that takes longer makes freshness and revocation be checked again (R12)."""
@@ -37,13 +61,21 @@ _EMPTY_SHA512: Final = hashlib.sha512(b"").digest()
 class Pipeline:
     """Decides about requests. Knows nothing of sockets, stores and engines: their answers are handed to it."""
 
-    def __init__(self, config: Config, clock: Clock) -> None:
+    def __init__(self, config: Config, clock: Clock, revocations: Revocations | None = None) -> None:
         self._policy = config.policy
+        self._mode = config.onboarding.mode
+        self._serves_root_ca = config.onboarding.root_ca is not None
+        self._trust: Trust | None = None
+        if config.onboarding.records or config.onboarding.trust:
+            self._trust = Trust(config.onboarding, revocations)
         self._clock = clock
         self._routes = RouteTable(config)
         self._locator = Locator(config)
         self._choice = AlgorithmChoice(config.policy.algorithms, config.policy.rsa_algorithms)
-        self._rules = Rules(config.policy, self._choice)
+        self._rules = Rules(config.policy, self._choice, revocations)
+        self.rotations: Rotations | None = None
+        if config.onboarding.rotation and self._trust is not None:
+            self.rotations = Rotations(config.onboarding, self._choice, self._trust)
         self._structured = {name.encode(): kind for name, kind in config.policy.structured_fields.items()}
 
     def begin(self, head: Head, peer: Peer) -> Step:
@@ -55,8 +87,10 @@ class Pipeline:
             match = self._routes.find(head)
             if isinstance(match, Refusal):
                 return match
-            if match.kind in ("off", "onboarding"):
+            if match.kind == "off" or (match.kind == "onboarding" and self._mode == "off"):
                 return Refusal(Reason.REQUEST_ROUTE_OFF, match.route)
+            if match.route == ROOT_CA_ROUTE and self._serves_root_ca:
+                return ServeRootCa(head.values(b"if-none-match"))
             external = self._locator.locate(head, peer)
             if match.kind == "open":
                 return compose(head, external)
@@ -67,6 +101,10 @@ class Pipeline:
     def _begin_signed(self, head: Head, match: Match, external: External) -> Step:
         candidates = select(head, self._structured, self._policy.capital_content_digest)
         digest = parse_digest(head)
+        successor: Candidate | None = None
+        if match.kind == "rotation":
+            candidates, successor = split(candidates)
+            self._rules.check_candidate(successor, self._clock.now())
         client_id = match.client_id or ""
         required = match.require_covered_digest
         if required is None:
@@ -81,7 +119,7 @@ class Pipeline:
                 if match.client_id_from_keyid:
                     client_id = _id_from_keyid(candidate, client_id)
             except Refused as refused:
-                fault = _further(fault, refused)
+                fault = further(fault, refused)
                 notes += (f"label {candidate.label}: {refused.reason}",)
             else:
                 passed.append(candidate)
@@ -90,12 +128,15 @@ class Pipeline:
             return _refusal(fault, client_id)
         self._rules.check_announced_body(head, digest)
         route, realm = match.route, match.realm
-        return NeedKey(Request(head, external, route, realm, client_id, required, tuple(passed), digest, notes))
+        request = Request(head, external, route, realm, client_id, required, tuple(passed), digest, notes)
+        if successor is not None:
+            request = msgspec.structs.replace(request, successor=successor)
+        return _need_presented(request) if match.kind == "onboarding" else NeedKey(request)
 
     def with_key(self, need: NeedKey, found: Found) -> Step:
         """Step 6: the client's record, and which public-key operations it leads to."""
         request = need.request
-        if isinstance(found, Unavailable):
+        if isinstance(found, Unavailable | Denied):
             return Refusal(found.reason, found.detail, request.client_id)
         if isinstance(found, Missing):
             realm = f"realm {request.realm}"
@@ -127,9 +168,11 @@ class Pipeline:
                 certificates = self._rules.usable_certificates(client, candidate.keyid, now)
                 turns.append(iter(self._attempts_of(request.external, candidate, certificates)))
             except Refused as refused:
-                fault = _further(fault, refused)
+                fault = further(fault, refused)
         attempts: list[Attempt] = []
-        while turns and len(attempts) < OPERATION_LIMIT:
+        # One is left for the key that a rotation brings.
+        limit = OPERATION_LIMIT if request.successor is None else OPERATION_LIMIT - 1
+        while turns and len(attempts) < limit:
             turn = turns.pop(0)
             attempt = next(turn, None)
             if attempt is not None:
@@ -158,7 +201,7 @@ class Pipeline:
                         for algorithm in self._choice.for_key(candidate.alg, certificate)
                     ]
                 except Refused as refused:
-                    fault = _further(fault, refused)
+                    fault = further(fault, refused)
         if not attempts:
             assert fault is not None
             raise fault
@@ -176,22 +219,67 @@ class Pipeline:
                 self._choice.worked(proof.certificate, proof.algorithm)
             verified = (*verified, proof)
             rest = tuple(other for other in rest if other.candidate is not attempt.candidate)
-            if not is_claimed(self._policy.replay, request.head.method):
+            if not self._is_claimed(request):
                 rest = ()
         if rest:
             # Another signature of the same client must be claimed as well, or it could be replayed alone (R13).
             return NeedVerification(request, need.client, rest[0], rest[1:], verified, failed)
         if not verified:
-            return Refusal(Reason.SIGNATURE_WRONG, _who(need), request.client_id, notes=request.notes)
-        return self._need_body(_with_failures(request, verified, failed), _in_field_order(request, verified))
+            return Refusal(Reason.SIGNATURE_WRONG, who(need), request.client_id, notes=request.notes)
+        if request.successor is not None:
+            request = msgspec.structs.replace(request, operations=OPERATION_LIMIT - len(verified) - len(failed))
+        return self._need_body(with_failures(request, verified, failed), in_field_order(request, verified))
+
+    def with_presented(self, need: NeedPresented, facts: BodyFacts, body: bytes) -> Step:
+        """The certificate in an onboarding body, and the public-key operations that prove who has its key (R18)."""
+        request, now = need.request, self._clock.now()
+        try:
+            if request.digest is None:
+                raise Refused(Reason.DIGEST_MISSING, "")
+            if not request.digest.matches(facts.sha256, facts.sha512):
+                raise Refused(Reason.DIGEST_MISMATCH, f"{facts.length} octets received")
+            presented = read_presented(body, facts.took_s)
+            client = Client(request.realm, "", Status.ACTIVE, (presented.certificate,))
+            request = msgspec.structs.replace(request, presented=presented)
+            attempts, untried = self._attempts(request, client, now)
+        except Refused as refused:
+            return _refusal(refused, notes=request.notes)
+        if untried:
+            request = msgspec.structs.replace(request, untried=untried)
+        return NeedVerification(request, client, attempts[0], attempts[1:])
+
+    def with_standing(self, need: NeedStanding, standing: Standing | Unavailable) -> Step:
+        """What the store has about the key decides, with the trust policy, what becomes of the device (R19 to R22)."""
+        request = need.request
+        if isinstance(standing, Unavailable):
+            return Refusal(standing.reason, standing.detail, notes=request.notes)
+        decision = flow.decide(need.presented, standing, self._mode, self._trust, self._clock.now())
+        if isinstance(decision, Refusal):
+            return msgspec.structs.replace(decision, notes=request.notes)
+        if isinstance(decision, flow.Forward):
+            return need.admitted
+        return Onboard(request, need.presented, need.admitted, decision)
+
+    def _possessed(self, request: Request, verified: tuple[Verified, ...], took_s: float) -> Step:
+        """The body is read already; it must be what was signed, and not too slow (R10, R12)."""
+        candidate = verified[0].candidate
+        try:
+            body_verified = self._rules.check_digest_coverage(candidate, request.require_covered_digest)
+            if took_s > SLOW_BODY_S:
+                self._rules.check_time(candidate, self._clock.now())
+        except Refused as refused:
+            return _refusal(refused, notes=request.notes)
+        return self._need_claim(request, verified, body_verified)
 
     def _need_body(self, request: Request, verified: tuple[Verified, ...]) -> Step:
         head, digest = request.head, request.digest
+        if request.presented is not None:
+            return self._possessed(request, verified, request.presented.took_s)
         if head.content_length > 0 or head.chunked:
             return NeedBody(
                 request,
                 verified,
-                self._policy.body_limit_bytes,
+                self._policy.body_limit_bytes if request.successor is None else LIMIT_BYTES,
                 digest is None or digest.sha256 is not None,
                 digest is not None and digest.sha512 is not None,
             )
@@ -237,7 +325,7 @@ class Pipeline:
         raise Refused(Reason.KEY_REVOKED, f"certificate {used.sha256} went while the body arrived")
 
     def _need_claim(self, request: Request, verified: tuple[Verified, ...], body_verified: bool) -> Step:
-        if not is_claimed(self._policy.replay, request.head.method):
+        if not self._is_claimed(request):
             return self._admit(request, verified[0], body_verified, ())
         keys = [claim_key(proof.client, proof.candidate, proof.base) for proof in verified]
         if request.untried:
@@ -251,6 +339,9 @@ class Pipeline:
         # Two signatures may share a nonce, or be one under two labels: claimed twice, each were the other's replay.
         keys = list(dict.fromkeys(keys))
         return NeedClaim(request, verified, body_verified, tuple(keys), self._policy.claim_ttl_ms)
+
+    def _is_claimed(self, request: Request) -> bool:
+        return request.successor is not None or is_claimed(self._policy.replay, request.head.method)
 
     def with_claim(self, need: NeedClaim, answer: ClaimAnswer, epoch_s: float) -> Step:
         """Step 9: the worst answer to the claims, and since when the store remembers (R13)."""
@@ -288,7 +379,24 @@ class Pipeline:
         keyid = self._rules.keyid_note(verified)
         if keyid is not None:
             notes += (keyid,)
-        return self._rules.admit(request.head, request.external, verified, body_verified, claims, notes)
+        admitted = self._rules.admit(request.head, request.external, verified, body_verified, claims, notes)
+        if request.successor is not None:
+            return Rotate(request, admitted, request.successor)
+        return admitted if request.presented is None else NeedStanding(request, request.presented, admitted)
+
+
+def _need_presented(request: Request) -> Step:
+    head, digest = request.head, request.digest
+    if head.content_length <= 0 and not head.chunked:
+        return Refusal(Reason.ONBOARDING_BODY, "there is none")
+    if head.content_length > LIMIT_BYTES:
+        return Refusal(Reason.REQUEST_BODY_SIZE, f"{head.content_length} octets announced, {LIMIT_BYTES} are allowed")
+    return NeedPresented(
+        request,
+        LIMIT_BYTES,
+        digest is None or digest.sha256 is not None,
+        digest is not None and digest.sha512 is not None,
+    )
 
 
 def _refusal(refused: Refused, client_id: str = "", notes: tuple[str, ...] = ()) -> Refusal:
@@ -299,42 +407,6 @@ def _digest_required(request: Request, client: Client) -> bool:
     if client.require_covered_digest is None:
         return request.require_covered_digest
     return client.require_covered_digest
-
-
-def _in_field_order(request: Request, verified: tuple[Verified, ...]) -> tuple[Verified, ...]:
-    # R8: the first in field order counts, whichever was tried first.
-    if len(verified) == 1:
-        return verified
-    return tuple(sorted(verified, key=lambda proof: request.candidates.index(proof.candidate)))
-
-
-def _with_failures(request: Request, verified: tuple[Verified, ...], failed: tuple[str, ...]) -> Request:
-    # R8: a bad signature beside a good one does no harm, but somebody should know of it.
-    held = {proof.candidate.label for proof in verified}
-    bad = [label for label in dict.fromkeys(failed) if label not in held]
-    if not bad:
-        return request
-    notes = tuple(f"label {label}: {Reason.SIGNATURE_WRONG}" for label in bad)
-    return msgspec.structs.replace(request, notes=request.notes + notes)
-
-
-def _who(need: NeedVerification) -> str:
-    job = need.attempt.job
-    return f"label {need.attempt.candidate.label}, {job.algorithm.value}, certificate {job.certificate.sha256}"
-
-
-_PROGRESS: Final[dict[str, int]] = {"policy": 1, "key": 2}
-
-
-def _further(before: Refused | None, refused: Refused) -> Refused:
-    # Of several bad signatures, tell of the one that came furthest; of equals, of the first.
-    if before is None:
-        return refused
-    return refused if _rank(refused) > _rank(before) else before
-
-
-def _rank(refused: Refused) -> int:
-    return _PROGRESS.get(refused.reason.partition(".")[0], 0)
 
 
 def _id_from_keyid(candidate: Candidate, earlier: str) -> str:

@@ -4,6 +4,8 @@ from gateway._native import Candidate, Digest, Head, Refused
 from gateway.config import Policy
 from gateway.model import Admitted, Certificate, Client, External, Status, Verified
 from gateway.reasons import Reason
+from gateway.registry.records import WAITING
+from gateway.registry.revocations import Revocations
 from gateway.signature.algorithms import AlgorithmChoice
 
 _CONTENT_DIGEST = b"content-digest"
@@ -16,10 +18,14 @@ _BY_STATUS = {
 
 
 class Rules:
-    """The policy of one gateway, compiled once."""
+    """The policy of one gateway, compiled once.
 
-    def __init__(self, policy: Policy, choice: AlgorithmChoice) -> None:
+    :param revocations: what the authorities' lists say now; None: there are none
+    """
+
+    def __init__(self, policy: Policy, choice: AlgorithmChoice, revocations: Revocations | None = None) -> None:
         self._policy = policy
+        self._revocations = revocations or Revocations()
         self._choice = choice
         self._required = tuple(name.encode() for name in policy.required_components)
         self._oldest_s = policy.max_age_s + policy.clock_skew_s
@@ -85,11 +91,14 @@ class Rules:
         """
         if client.status is not Status.ACTIVE:
             raise Refused(_BY_STATUS[client.status], "")
+        if client.labels and WAITING in client.labels:
+            raise Refused(Reason.KEY_PENDING, "approved, and its WFM has not assigned an id yet")
 
     def check_certificate(self, certificate: Certificate, now: float) -> None:
-        """Is the certificate valid at this moment (RFC 5280 §4.1.2.5: both ends belong to the validity)?
+        """Is the certificate valid at this moment (RFC 5280 §4.1.2.5: both ends belong to the validity), and on no
+        revocation list (R19)?
 
-        :raises Refused: key.not_yet_valid, key.expired, key.retired
+        :raises Refused: key.not_yet_valid, key.expired, key.retired, key.revoked, trust.stale_crl
         """
         if now < certificate.not_before:
             raise Refused(Reason.KEY_NOT_YET_VALID, f"certificate {certificate.sha256}")
@@ -97,11 +106,14 @@ class Rules:
             raise Refused(Reason.KEY_EXPIRED, f"certificate {certificate.sha256}")
         if certificate.retire_after is not None and now > certificate.retire_after:
             raise Refused(Reason.KEY_RETIRED, f"certificate {certificate.sha256}")
+        objection = self._revocations.objection(certificate.issued, now)
+        if objection is not None:
+            raise Refused(objection, f"certificate {certificate.sha256}, by its authority's revocation list")
 
     def usable_certificates(self, client: Client, keyid: str | None, now: float) -> tuple[Certificate, ...]:
         """The client's certificates that are valid now, the one that `keyid` names first (R11: a hint, nothing more).
 
-        :raises Refused: key.not_yet_valid, key.expired, key.retired, key.keyid_mismatch
+        :raises Refused: as `check_certificate`, key.keyid_mismatch
         """
         usable = []
         fault = Refused(Reason.KEY_RETIRED, "no certificate")

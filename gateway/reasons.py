@@ -13,8 +13,8 @@ BLANK: Final = "about:blank"
 class Reason(StrEnum):
     """Stable name of one refusal: `family.cause`. Names are never reused for another meaning.
 
-    The family says who is to blame: `request signature digest key policy replay` the client, `store upstream internal`
-    us or what stands behind us, `config` the operator.
+    The family says who is to blame: `request signature digest key trust onboarding policy replay` the client,
+    `store upstream internal` us or what stands behind us, `config` the operator.
     """
 
     REQUEST_LINE = "request.bad_request_line"
@@ -64,6 +64,7 @@ class Reason(StrEnum):
     SIGNATURE_LENGTH = "signature.bad_length"
     SIGNATURE_RANGE = "signature.out_of_range"
     SIGNATURE_WRONG = "signature.wrong"
+    SIGNATURE_POSSESSION = "signature.no_possession"
 
     DIGEST_MISSING = "digest.missing"
     DIGEST_MALFORMED = "digest.malformed"
@@ -79,6 +80,24 @@ class Reason(StrEnum):
     KEY_PENDING = "key.pending"
     KEY_REMOVED = "key.removed"
     KEY_ID = "key.keyid_mismatch"
+    KEY_TAKEN = "key.taken"
+    KEY_TOO_MANY = "key.too_many_certificates"
+
+    TRUST_UNTRUSTED = "trust.untrusted"
+    TRUST_NOT_YET_VALID = "trust.not_yet_valid"
+    TRUST_EXPIRED = "trust.expired"
+    TRUST_REVOKED = "trust.revoked"
+    TRUST_WEAK_KEY = "trust.weak_key"
+    TRUST_CHAIN = "trust.bad_chain"
+    TRUST_USAGE = "trust.wrong_usage"
+    TRUST_STALE_CRL = "trust.stale_crl"
+    TRUST_RATE = "trust.tofu_rate"
+    TRUST_FULL = "trust.tofu_full"
+
+    ONBOARDING_BODY = "onboarding.bad_body"
+    ONBOARDING_CERTIFICATE = "onboarding.bad_certificate"
+    ONBOARDING_ID_TAKEN = "onboarding.id_taken"
+    ONBOARDING_CONFLICT = "onboarding.backend_conflict"
 
     POLICY_NOT_COVERED = "policy.not_covered"
     POLICY_NO_CREATED = "policy.created_missing"
@@ -98,10 +117,12 @@ class Reason(StrEnum):
     UPSTREAM_UNREACHABLE = "upstream.unreachable"
     UPSTREAM_TIMEOUT = "upstream.timeout"
     UPSTREAM_ANSWER = "upstream.bad_answer"
+    UPSTREAM_ORIGIN = "upstream.origin_unavailable"
 
     INTERNAL_ERROR = "internal.error"
     INTERNAL_SPOOL = "internal.spool_full"
     INTERNAL_DRAINING = "internal.draining"
+    INTERNAL_BUSY = "internal.onboarding_busy"
 
     CONFIG_INVALID = "config.invalid"
     CONFIG_UNREADABLE = "config.unreadable"
@@ -182,6 +203,7 @@ TABLE: Final[dict[Reason, Row]] = {
     R.SIGNATURE_LENGTH: _row(401, _SIGNATURE, "info", "The signature has the wrong length for the device's key.", "ECDSA signatures are r and s side by side (64 or 96 bytes), not DER."),
     R.SIGNATURE_RANGE: _row(401, _SIGNATURE, "warning", "The signature's r or s is outside of 1 to n-1.", "No honest signer makes such a value."),
     R.SIGNATURE_WRONG: _row(401, _SIGNATURE, "info", "The signature does not match the request and the device's certificate.", "`wfm-gateway explain` prints the signature base to compare with the device's."),
+    R.SIGNATURE_POSSESSION: _row(401, _SIGNATURE, "warning", "The rotation is not signed by the new key, or not over the components that the old key signs.", "One signature of the new key with `tag=\"wfm-rotate\"` stands beside one of the old key."),
     R.DIGEST_MISSING: _row(400, _DIGEST, "info", "The request has a body but no Content-Digest.", "The device must send `Content-Digest: sha-256=:...:` (RFC 9530)."),
     R.DIGEST_MALFORMED: _row(400, _DIGEST, "info", "Content-Digest is not a structured dictionary of byte sequences.", "The form is `sha-256=:base64:`; each algorithm stands once."),
     R.DIGEST_UNKNOWN: _row(400, _DIGEST, "info", "Content-Digest has neither sha-256 nor sha-512.", "Other algorithms are deprecated by RFC 9530 or unknown."),
@@ -195,6 +217,22 @@ TABLE: Final[dict[Reason, Row]] = {
     R.KEY_PENDING: _row(403, OURS + "key.pending", "info", "The client waits for an operator's approval.", "Approve or revoke the client.", 60),
     R.KEY_REMOVED: _row(403, _TRUST, "info", "The client was removed by an operator.", "A removed id stays blocked until an operator registers it again with `--lift`."),
     R.KEY_ID: _row(401, _SIGNATURE, "info", "The keyid is not that of any of the client's certificates.", "`wfm-gateway explain --keyid-of CERT` prints the expected value; `policy.keyid` decides if it matters."),
+    R.KEY_TAKEN: _row(409, OURS + "key.taken", "warning", "The key belongs to another client.", "One key, one client: give the device a key of its own, or remove the other client."),
+    R.KEY_TOO_MANY: _row(409, OURS + "key.too_many_certificates", "warning", "The client has as many certificates as it may have.", "Wait until an old one retires, or retire one with `wfm-gateway clients rotate ID --overlap 0s`."),
+    R.TRUST_UNTRUSTED: _row(403, _TRUST, "warning", "Nobody vouches for the certificate.", "Pin it with `wfm-gateway clients pin`, or name its authority in `[[onboarding.ca]]`."),
+    R.TRUST_NOT_YET_VALID: _row(403, _TRUST, "info", "The certificate is not valid yet.", "Check the clocks of the device and of whoever issued the certificate."),
+    R.TRUST_EXPIRED: _row(403, _TRUST, "warning", "The certificate has expired.", "The device needs a new certificate."),
+    R.TRUST_REVOKED: _row(403, _TRUST, "warning", "The certificate is revoked by its authority.", "The revocation list of the authority holds its serial number; the device needs a new certificate."),
+    R.TRUST_WEAK_KEY: _row(403, _TRUST, "warning", "The key of the certificate is weak, of an unsupported kind, or in an unusual encoding.", "P-256, P-384, Ed25519 and RSA of 2048 to 8192 bits are taken."),
+    R.TRUST_CHAIN: _row(403, _TRUST, "warning", "The certificate names a configured authority, but no valid path leads there.", "The log line says which step fails; intermediate certificates belong into the file of `[[onboarding.ca]]`."),
+    R.TRUST_USAGE: _row(403, _TRUST, "warning", "The certificate is not one to sign requests with.", "It is that of an authority, or its key usage excludes signatures or clients."),
+    R.TRUST_STALE_CRL: _row(403, OURS + "trust.stale_crl", "error", "Whether the certificate is revoked is not known at the moment.", "The authority's revocation list is missing or past its nextUpdate; `onboarding.stale_crl` says what follows from that.", 60),
+    R.TRUST_RATE: _row(429, BLANK, "warning", "Too many devices make their first contact at once.", "See `onboarding.tofu_per_minute`.", 60),
+    R.TRUST_FULL: _row(403, _TRUST, "warning", "No more devices are accepted on first contact.", "See `onboarding.tofu_clients`."),
+    R.ONBOARDING_BODY: _row(400, _REQUEST, "info", "The body is not one JSON object with one certificate, each member named once.", "The member is `certificate` (older: `public_certificate`); nothing else may stand behind the object."),
+    R.ONBOARDING_CERTIFICATE: _row(400, MARGO + "invalid-certificate-format", "info", "The certificate is not exactly one X.509 certificate as base64 of DER, base64 of PEM, or PEM.", "Only the device's own certificate is sent, without its chain and without text around it."),
+    R.ONBOARDING_ID_TAKEN: _row(409, OURS + "onboarding.id_taken", "error", "The WFM assigned a client id that belongs to another key.", "Nothing was recorded. Look at the WFM; if the device got a new key on purpose, `wfm-gateway clients rotate` binds it."),
+    R.ONBOARDING_CONFLICT: _row(409, OURS + "onboarding.backend_conflict", "error", "The WFM knows this certificate already, and the gateway does not know under which id.", "Find the id in the WFM, then repair with `wfm-gateway clients add --id ID --cert FILE`; or remove the device from the WFM."),
     R.POLICY_NOT_COVERED: _row(401, _SIGNATURE, "info", "The signature does not cover a component that is required.", "The Accept-Signature field of the answer says what is wanted."),
     R.POLICY_NO_CREATED: _row(401, _SIGNATURE, "info", "The signature has no created parameter.", "Without it a replay cannot be bounded."),
     R.POLICY_TOO_OLD: _row(401, _SIGNATURE, "info", "The signature was created too long ago.", "Check the device's clock; `policy.max_age_s` and `clock_skew_s` set the window."),
@@ -210,9 +248,11 @@ TABLE: Final[dict[Reason, Row]] = {
     R.UPSTREAM_UNREACHABLE: _row(502, OURS + "upstream.unreachable", "error", "The WFM behind the gateway cannot be reached.", "Look at `upstream.url` and at the backend.", 5),
     R.UPSTREAM_TIMEOUT: _row(504, OURS + "upstream.timeout", "error", "The WFM behind the gateway does not answer in time.", "Look at the backend; `upstream.response_timeout_s` sets the limit.", 5),
     R.UPSTREAM_ANSWER: _row(502, OURS + "upstream.bad_answer", "error", "The WFM behind the gateway gave an answer that is not HTTP.", "Look at the backend.", 5),
+    R.UPSTREAM_ORIGIN: _row(503, BLANK, "error", "The WFM cannot be asked for the client's certificate at the moment.", "Look at `registry.origin` and its answer; the log line says what was wrong with it.", 5),
     R.INTERNAL_ERROR: _row(500, BLANK, "error", "The gateway failed; the request was not judged.", "This is a defect: please report the log line.", 5),
     R.INTERNAL_SPOOL: _row(503, BLANK, "error", "The gateway has no room for more large bodies at the moment.", "See `limits.spool_total_bytes`.", 5),
     R.INTERNAL_DRAINING: _row(503, BLANK, "info", "The gateway is shutting down.", "The load balancer should have taken it out already.", 1),
+    R.INTERNAL_BUSY: _row(503, BLANK, "warning", "Too many devices are being onboarded, or this one is at this moment.", "It passes by itself; a device's second request waits until the first is answered.", 5),
     R.CONFIG_INVALID: _row(0, "", "error", "The configuration is not valid.", "The message names the key."),
     R.CONFIG_UNREADABLE: _row(0, "", "error", "A file that the configuration or the command names cannot be read.", "The message names the file."),
     R.CONFIG_AUTHORITY: _row(0, "", "error", "Nothing says which scheme and authority devices sign.", "Set `listen.public_url`, or `listen.trusted_proxies` whose Forwarded fields count."),

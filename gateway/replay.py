@@ -25,8 +25,10 @@ def claim_key(client: Client, candidate: Candidate, base: bytes) -> bytes:
         kind, value = b"nonce", nonce.encode()
     else:
         kind, value = b"base", hashlib.sha256(base).digest()
+    # Who is onboarded has no id yet, but a key (R13). No id holds a colon.
+    who = client.client_id or "spki:" + client.certificates[0].spki_sha256
     digest = hashlib.sha256()
-    for part in (client.realm.encode(), client.client_id.encode(), kind, value):
+    for part in (client.realm.encode(), who.encode(), kind, value):
         digest.update(len(part).to_bytes(4, "big"))
         digest.update(part)
     return seen_key(digest.digest()[:16])

@@ -6,6 +6,8 @@ import msgspec
 
 from gateway._native import Candidate, Digest, Head
 from gateway.model import Admitted, Client, Composed, External, Job, Refusal, Verified
+from gateway.onboarding.body import Presented
+from gateway.onboarding.flow import Enrol, Known
 
 
 class Attempt(msgspec.Struct, frozen=True, gc=False):
@@ -19,7 +21,9 @@ class Attempt(msgspec.Struct, frozen=True, gc=False):
 
 class Request(msgspec.Struct, frozen=True, gc=False):
     """A request on a signed route. `require_covered_digest` is the route's or the policy's; the client's goes before
-    it. `untried` are the attempts for which there is no room within the public-key operations of R5."""
+    it. `untried` are the attempts for which there is no room within the public-key operations of R5. `presented` is
+    what an onboarding request brought; it has no client id. `successor` is a rotation's signature by the new key,
+    `operations` how many public-key operations are left for it (R5, R23)."""
 
     head: Head
     external: External
@@ -31,6 +35,9 @@ class Request(msgspec.Struct, frozen=True, gc=False):
     digest: Digest | None
     notes: tuple[str, ...]
     untried: tuple[Attempt, ...] = ()
+    presented: Presented | None = None
+    successor: Candidate | None = None
+    operations: int = 0
 
 
 class NeedKey(msgspec.Struct, frozen=True, gc=False):
@@ -89,6 +96,47 @@ class NeedClaim(msgspec.Struct, frozen=True, gc=False):
     ttl_ms: int
 
 
+class NeedPresented(msgspec.Struct, frozen=True, gc=False):
+    """The body of an onboarding request is needed, in memory, before anybody is known: it holds the key (R18)."""
+
+    request: Request
+    limit_bytes: int
+    sha256: bool
+    sha512: bool
+
+
+class NeedStanding(msgspec.Struct, frozen=True, gc=False):
+    """What the store has about the key of a device that proved to have it. `admitted` may go to the WFM if that allows
+    it."""
+
+    request: Request
+    presented: Presented
+    admitted: Admitted
+
+
+class Onboard(msgspec.Struct, frozen=True, gc=False):
+    """The end of an onboarding request that passed: enrol the device, or tell it the id that it has."""
+
+    request: Request
+    presented: Presented
+    admitted: Admitted
+    decision: Enrol | Known
+
+
+class Rotate(msgspec.Struct, frozen=True, gc=False):
+    """A rotation whose old key is proven; `successor` must be by the key of the certificate in the body (R23)."""
+
+    request: Request
+    admitted: Admitted
+    successor: Candidate
+
+
+class ServeRootCa(msgspec.Struct, frozen=True, gc=False):
+    """The end of a request for the root CA that we serve ourselves; `if_none_match` as received."""
+
+    if_none_match: list[bytes]
+
+
 class BodyFacts(msgspec.Struct, frozen=True, gc=False):
     """What reading a body showed: its `length` in octets, the hashes that were asked for, and how long it took."""
 
@@ -98,4 +146,17 @@ class BodyFacts(msgspec.Struct, frozen=True, gc=False):
     took_s: float
 
 
-Step: TypeAlias = NeedKey | NeedVerification | NeedBody | NeedClaim | Admitted | Composed | Refusal
+Step: TypeAlias = (
+    NeedKey
+    | NeedVerification
+    | NeedBody
+    | NeedClaim
+    | NeedPresented
+    | NeedStanding
+    | Onboard
+    | Rotate
+    | ServeRootCa
+    | Admitted
+    | Composed
+    | Refusal
+)

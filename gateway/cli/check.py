@@ -12,6 +12,7 @@ from gateway.reasons import ConfigError
 
 if TYPE_CHECKING:
     from gateway.config import Config
+    from gateway.profiles import Template
 
 CLAIM_BYTES = 100
 """What one replay claim takes in the store, with Valkey's own share (R13)."""
@@ -60,17 +61,19 @@ def command(file: Path, rate: int, as_json: bool) -> int:
 def examine(config: "Config", rate: int) -> dict[str, Any]:
     """What `--json` prints: settings, routes, warnings, the replay window for `rate` requests a second, the engine.
 
-    :raises ConfigError: what only the store's own reading of `[store]` finds
+    :raises ConfigError: what only the reading of `[store]`, and of the files of `[[onboarding.ca]]`, finds
     """
     import msgspec
 
     from gateway.config import warnings
     from gateway.config.render import without_secrets
+    from gateway.onboarding import authorities
     from gateway.registry.store_url import EmbeddedStore
     from gateway.registry.targets import admin_target, request_target
 
     target = request_target(config.store)
     admin_target(config.store)
+    authorities.read_all(config.onboarding)
     window_s = 0 if config.policy.replay == "off" else config.policy.claim_ttl_ms // 1000
     needed = rate * window_s * CLAIM_BYTES
     found = warnings(config)
@@ -104,11 +107,18 @@ def routes(config: "Config") -> list[dict[str, Any]]:
             "methods": _methods(row.methods),
             "path": config.policy.base_path + row.path,
             "realm": row.realm or config.policy.realm,
-            "client_id": "keyid" if row.client_id_from_keyid else "path" if row.access == "signed" else None,
+            "client_id": _source(row),
             "relax": list(row.relax),
         }
         for row in rows(config)
     ]
+
+
+def _source(row: "Template") -> str | None:
+    """Where the client id comes from."""
+    if row.client_id_from_keyid:
+        return "keyid"
+    return "path" if row.access in ("signed", "rotation") else None
 
 
 def engine() -> str:

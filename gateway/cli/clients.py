@@ -1,4 +1,4 @@
-"""`wfm-gateway clients`: the registry by hand: add, list, show and remove."""
+"""`wfm-gateway clients`: the registry by hand. Adding, listing and showing stand here, the rest beside."""
 
 import time
 from pathlib import Path
@@ -7,7 +7,11 @@ from typing import Final
 import click
 import orjson
 
-from gateway.cli.shown import shown
+from gateway.cli.clients_history import history
+from gateway.cli.clients_import import command as import_
+from gateway.cli.clients_pin import pin, pins, unpin
+from gateway.cli.clients_state import approve, remove, retire, revoke, rotate
+from gateway.cli.durations import Duration
 from gateway.cli.store_option import open_store, resolve, store_options
 
 NO: Final = 1
@@ -17,7 +21,7 @@ _COMMON: Final = "\b\nExample:\n  "
 
 @click.group()
 def command() -> None:
-    """Add, list, show and remove the clients that may call.
+    """Add, import, list, show, rotate, revoke and remove the clients that may call.
 
     Works on the store of a running gateway, or starts an embedded store for the moment.
     """
@@ -76,23 +80,49 @@ def add(
         raise click.exceptions.Exit(NO)
 
 
-@command.command("list", epilog=_COMMON + "wfm-gateway clients list -c gateway.toml --json | jq -r .id")
+@command.command(
+    "list",
+    epilog=_COMMON
+    + "wfm-gateway clients list --status active --expiring 30d -c gateway.toml\n  "
+    + "wfm-gateway clients list --status revoked -c gateway.toml --json | jq -r .id",
+)
+@click.option(
+    "--status",
+    "statuses",
+    type=click.Choice(["pending", "active", "revoked", "retired", "removed", "damaged"]),
+    multiple=True,
+    help="Only clients of this status (may be given several times).",
+)
+@click.option(
+    "--expiring",
+    "within_s",
+    type=Duration(),
+    help="Only active clients whose last certificate ends within 30d, 12h ..., or has ended.",
+)
 @click.option("--json", "as_json", is_flag=True, help="One JSON object per client, in no order.")
 @store_options
-def list_(as_json: bool, store: str | None, config: Path | None, realm: str | None) -> None:
+def list_(
+    statuses: tuple[str, ...],
+    within_s: int | None,
+    as_json: bool,
+    store: str | None,
+    config: Path | None,
+    realm: str | None,
+) -> None:
     """List the clients of a realm, removed ones included."""
     from gateway.cli import clients_view
 
     resolved = resolve(store, config, realm)
+    now_s = time.time()
     with open_store(resolved) as opened:
-        found = opened.iterate(resolved.realm)
+        found = clients_view.chosen(opened.iterate(resolved.realm), statuses, within_s, now_s)
         if as_json:
             for entry in found:
                 click.echo(orjson.dumps(clients_view.summary(entry)))
             return
-        entries = sorted(found, key=clients_view.client_id)
+        entries = sorted(found, key=clients_view.client_id if within_s is None else clients_view.end)
         if entries:
-            clients_view.print_table(entries, time.time())
+            clients_view.print_table(entries, now_s)
         click.echo(f"{len(entries):,} client{'' if len(entries) == 1 else 's'} in realm {resolved.realm}", err=True)
 
 
@@ -118,25 +148,5 @@ def show(client_id: str, as_json: bool, store: str | None, config: Path | None, 
             clients_view.print_detail(found, time.time())
 
 
-@command.command(epilog=_COMMON + 'wfm-gateway clients remove edge-17 --reason "sold" --store embedded:./data')
-@click.argument("client_id", metavar="ID")
-@click.option("--reason", default="", metavar="TEXT", help="Why; `clients show` tells it.")
-@click.option("--json", "as_json", is_flag=True, help="One JSON object.")
-@store_options
-def remove(
-    client_id: str, reason: str, as_json: bool, store: str | None, config: Path | None, realm: str | None
-) -> None:
-    """Remove a client. Its id and keys stay blocked until `clients add --lift`."""
-    from gateway.registry.registration import check_names
-
-    resolved = resolve(store, config, realm)
-    check_names(resolved.realm, client_id)
-    with open_store(resolved) as opened:
-        result = opened.remove(resolved.realm, client_id, reason)
-    if as_json:
-        entry = {"id": client_id, "realm": result.realm, "outcome": result.outcome, "message": result.sentence}
-        click.echo(orjson.dumps(entry))
-    else:
-        click.echo(f"{client_id}: {shown(result.sentence)}", err=result.outcome.refused)
-    if result.outcome.refused:
-        raise click.exceptions.Exit(NO)
+for _more in (remove, revoke, approve, retire, rotate, history, import_, pin, unpin, pins):
+    command.add_command(_more)

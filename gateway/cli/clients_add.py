@@ -4,22 +4,22 @@ import time
 from collections import Counter, deque
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import click
 import msgspec
 import orjson
 
 from gateway.cli.clients_view import validity_note
+from gateway.cli.progress import with_progress
+from gateway.cli.reading import read_certificate_file
 from gateway.cli.shown import shown
 from gateway.cli.store_option import Resolved, open_store
 from gateway.reasons import ConfigError, Reason
-from gateway.registry.certificates import SIZE_LIMIT_BYTES
 from gateway.registry.registration import Registration, prepare
-from gateway.registry.store import Result, Store
-
-SUFFIXES: Final = frozenset({".pem", ".crt", ".cer", ".der"})
-PROGRESS_AFTER_S: Final = 2.0
+from gateway.registry.rows import SUFFIXES
+from gateway.registry.store import Store
+from gateway.registry.writes import Result
 
 
 class _Line(msgspec.Struct, frozen=True):
@@ -55,7 +55,7 @@ def add_folder(resolved: Resolved, folder: Path, settings: Mapping[str, Any], as
         raise ConfigError(Reason.CONFIG_UNREADABLE, f"{folder} holds no ID.pem (or .crt, .cer, .der) file")
     counts = {False: Counter[str](), True: Counter[str]()}
     with open_store(resolved, create=True) as store:
-        for line in _with_progress(_register(store, resolved.realm, files, settings), len(files)):
+        for line in with_progress(_register(store, resolved.realm, files, settings), len(files), "registering"):
             counts[line.refused][line.outcome] += 1
             if as_json:
                 _print_json(line)
@@ -103,11 +103,7 @@ def _register(store: Store, realm: str, files: list[Path], settings: Mapping[str
 
 
 def _prepare(realm: str, client_id: str, path: Path, source: str, settings: Mapping[str, Any]) -> Registration:
-    try:
-        with path.open("rb") as file:
-            data = file.read(SIZE_LIMIT_BYTES + 1)
-    except OSError as error:
-        raise ConfigError(Reason.CONFIG_UNREADABLE, f"{source} cannot be read: {error.strerror}") from error
+    data = read_certificate_file(path, source)
     return msgspec.structs.replace(prepare(realm, client_id, data, source, int(time.time())), **settings)
 
 
@@ -120,25 +116,3 @@ def _line(file: str, wanted: Registration, result: Result) -> _Line:
 def _print_json(line: _Line) -> None:
     entry = {"file": line.file, "id": line.id, "outcome": line.outcome, "message": line.message}
     click.echo(orjson.dumps(entry))
-
-
-def _with_progress(lines: Iterator[_Line], total: int) -> Iterator[_Line]:
-    """The same lines; a bar appears on a terminal when it takes long."""
-    from rich.console import Console
-    from rich.progress import Progress
-
-    started = time.monotonic()
-    console = Console(stderr=True)
-    progress = Progress(console=console, transient=True)
-    task = progress.add_task("registering", total=total)
-    shows = False
-    try:
-        for line in lines:
-            if not shows and console.is_terminal and time.monotonic() - started > PROGRESS_AFTER_S:
-                progress.start()
-                shows = True
-            progress.advance(task)
-            yield line
-    finally:
-        if shows:
-            progress.stop()

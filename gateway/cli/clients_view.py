@@ -2,7 +2,7 @@
 
 import base64
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import Any, Final, TypeAlias
 
 import click
@@ -10,8 +10,9 @@ from cryptography import x509
 
 from gateway.cli.shown import moment, shown
 from gateway.model import Status
+from gateway.registry.damaged import Damaged
+from gateway.registry.expiry import client_ends
 from gateway.registry.records import Record, StoredCertificate
-from gateway.registry.store import Damaged
 
 Entry: TypeAlias = Record | Damaged
 _TITLES: Final = ("ID", "STATUS", "KEY", "VALID UNTIL", "KEYID")
@@ -47,6 +48,26 @@ def detail(entry: Entry) -> dict[str, Any]:
             subject, issuer = _names(certificate.der)
             told |= {"subject": subject, "issuer": issuer, "pem": _pem(certificate.der)}
     return found
+
+
+def chosen(entries: Iterable[Entry], statuses: Collection[str], within_s: int | None, now_s: float) -> Iterator[Entry]:
+    """Those of the named statuses (of any, if none is named) that can no longer sign in `within_s` seconds (None: that
+    does not matter)."""
+    for entry in entries:
+        status = _status(entry) if isinstance(entry, Record) else "damaged"
+        if statuses and status not in statuses:
+            continue
+        if within_s is not None:
+            ends = client_ends(entry) if isinstance(entry, Record) else None
+            if ends is None or ends > now_s + within_s:
+                continue
+        yield entry
+
+
+def end(entry: Entry) -> tuple[int, str]:
+    """To sort by: who ends first."""
+    ends = client_ends(entry) if isinstance(entry, Record) else None
+    return 0 if ends is None else ends, client_id(entry)
 
 
 def print_table(entries: Sequence[Entry], now_s: float) -> None:
@@ -119,7 +140,10 @@ def _key(certificate: StoredCertificate) -> str:
 
 
 def _until(certificate: StoredCertificate, now_s: float) -> str:
-    return moment(certificate.not_after) + (" (expired)" if certificate.not_after < now_s else "")
+    told = moment(certificate.not_after) + (" (expired)" if certificate.not_after < now_s else "")
+    if certificate.retire_after is not None:
+        told += f" ({'retired' if certificate.retire_after < now_s else 'retires'} {moment(certificate.retire_after)})"
+    return told
 
 
 def _certificate(certificate: StoredCertificate) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from gateway.registry import embedded, keys, records, store_client, targets
 from gateway.registry.answers import Found, Missing, Unavailable
 from gateway.registry.certificates import read_certificate
 from gateway.registry.records import RecordMismatch
-from gateway.registry.store_url import EmbeddedStore, Endpoint
+from gateway.registry.store_url import EmbeddedStore, RemoteStore
 
 _BATCH: Final = 500
 
@@ -24,7 +24,7 @@ class StoreLookup:
 
     assumed = False
 
-    def __init__(self, client: Any, endpoint: Endpoint, source: str, stand_in: str | None) -> None:
+    def __init__(self, client: Any, endpoint: RemoteStore, source: str, stand_in: str | None) -> None:
         self._client = client
         self._endpoint = endpoint
         self._stand_in = stand_in
@@ -98,8 +98,6 @@ def open_store(config: Config, stand_in: str | None) -> Iterator[StoreLookup]:
     source = without_password(config.store.url)
     with contextlib.ExitStack() as stack:
         if isinstance(target, EmbeddedStore):
-            endpoint = stack.enter_context(embedded.attach_or_start(target, create=False))
-        else:
-            endpoint = target
-        client = stack.enter_context(contextlib.closing(store_client.connect(endpoint)))
-        yield StoreLookup(client, endpoint, source, stand_in)
+            target = stack.enter_context(embedded.attach_or_start(target, create=False))
+        client = stack.enter_context(contextlib.closing(store_client.connect(target)))
+        yield StoreLookup(client, target, source, stand_in)

@@ -14,7 +14,8 @@ from gateway.reasons import ConfigError
 _COMMANDS: Final = {
     "serve": "Verify the signature of every request and forward what holds.",
     "check": "Validate a configuration file and print what it means.",
-    "clients": "Add, list, show and remove the clients that may call.",
+    "clients": "Add, import, list, rotate and revoke the clients that may call.",
+    "store": "Examine a store, back a registry up, or move it to another store.",
     "sign": "Sign a request as a device does, and print or send it.",
     "explain": "Show step by step what the gateway sees in a request.",
     "demo": "Run a gateway, a WFM and a fleet of devices on this machine.",

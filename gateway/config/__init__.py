@@ -9,6 +9,7 @@ from gateway.config.limits import Limits
 from gateway.config.listen import Listen
 from gateway.config.load import load
 from gateway.config.log import Log
+from gateway.config.onboarding import Authority, Onboarding
 from gateway.config.policy import Policy
 from gateway.config.registry import Registry
 from gateway.config.route import Relaxation, Route
@@ -19,12 +20,14 @@ from gateway.config.warnings import warnings
 
 __all__ = [
     "Address",
+    "Authority",
     "Config",
     "Errors",
     "Headers",
     "Limits",
     "Listen",
     "Log",
+    "Onboarding",
     "Origin",
     "Policy",
     "Registry",

@@ -9,6 +9,7 @@ from gateway.config.headers import Headers
 from gateway.config.limits import Limits
 from gateway.config.listen import Listen
 from gateway.config.log import Log
+from gateway.config.onboarding import Onboarding
 from gateway.config.policy import Policy
 from gateway.config.registry import Registry
 from gateway.config.route import Route
@@ -28,6 +29,7 @@ class Config(Struct, frozen=True, kw_only=True):
     store: Store = Store()
     policy: Policy = Policy()
     registry: Registry = Registry()
+    onboarding: Onboarding = Onboarding()
     headers: Headers = Headers()
     limits: Limits = Limits()
     errors: Errors = Errors()
@@ -41,6 +43,19 @@ class Config(Struct, frozen=True, kw_only=True):
     def data_dir(self) -> str:
         """Where large bodies are spooled: `limits.data_dir`, else the embedded store's directory, else `data`."""
         return self.limits.data_dir or self.store.embedded_dir or os.path.join(self.base_dir, "data")
+
+    @property
+    def records(self) -> bool:
+        """Workers write to the registry, for which they need another store user than the request path's (R27)."""
+        section = self.onboarding
+        return section.mode != "off" or section.rotation or self.registry.origin is not None
+
+    @property
+    def realms(self) -> frozenset[str]:
+        """The realms that routes belong to (R3)."""
+        if not self.routes:
+            return frozenset({self.policy.realm})
+        return frozenset({route.realm or self.policy.realm for route in self.routes})
 
     @property
     def worker_count(self) -> int:

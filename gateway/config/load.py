@@ -4,7 +4,7 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
-from gateway.config import headers, limits, listen, policy, route, store, upstream
+from gateway.config import headers, limits, listen, onboarding, policy, registry, route, store, upstream
 from gateway.config.config import Config
 from gateway.config.errors import Errors
 from gateway.config.headers import Headers
@@ -12,6 +12,8 @@ from gateway.config.limits import Limits
 from gateway.config.listen import Listen
 from gateway.config.log import Log
 from gateway.config.mistake import Mistake, wrong
+from gateway.config.onboarding import Onboarding
+from gateway.config.origin_url import REALM
 from gateway.config.policy import Policy
 from gateway.config.registry import Registry
 from gateway.config.route import Route
@@ -27,6 +29,7 @@ SECTIONS: dict[str, type[Any]] = {
     "store": Store,
     "policy": Policy,
     "registry": Registry,
+    "onboarding": Onboarding,
     "headers": Headers,
     "limits": Limits,
     "errors": Errors,
@@ -70,7 +73,9 @@ def settle(document: dict[str, Any], base: Path, source: str) -> Config:
         if key != "route" and not isinstance(value, dict):
             raise wrong(key, value, f"a table, written [{key}]")
     read: dict[str, Any] = {
-        name: read_table(cls, document.get(name, {}), name, SECTIONS) for name, cls in SECTIONS.items()
+        name: read_table(cls, document.get(name, {}), name, SECTIONS)
+        for name, cls in SECTIONS.items()
+        if cls is not Onboarding
     }
     routes = _read_routes(document.get("route", []))
     config = Config(
@@ -78,7 +83,8 @@ def settle(document: dict[str, Any], base: Path, source: str) -> Config:
         upstream=upstream.settle(read["upstream"], base),
         store=store.settle(read["store"], base),
         policy=policy.settle(read["policy"]),
-        registry=read["registry"],
+        registry=registry.settle(read["registry"], base),
+        onboarding=onboarding.settle(onboarding.read(document.get("onboarding", {}), SECTIONS), base),
         headers=headers.settle(read["headers"]),
         limits=limits.settle(read["limits"], base),
         errors=read["errors"],
@@ -113,6 +119,13 @@ def check_across(config: Config) -> None:
     body_limit, total = config.policy.body_limit_bytes, config.limits.spool_total_bytes
     if config.limits.spool_bytes < body_limit and total < body_limit:
         raise wrong("limits.spool_total_bytes", total, f"at least policy.body_limit_bytes, which is {body_limit}")
+    if config.onboarding.mode != "off" and config.policy.profile == "generic":
+        raise Mistake("onboarding.mode", 'profile "generic" has no onboarding route; it must be "off"')
+    url = config.registry.origin_url
+    if url is not None and REALM not in url.template and len(config.realms) > 1:  # R3
+        raise Mistake("registry.origin", f"must have {REALM} in it, because there are {len(config.realms)} realms")
+    if config.onboarding.rotation and config.policy.profile == "generic":
+        raise Mistake("onboarding.rotation", 'profile "generic" has no route for it; it must be false')
     _check_routes(config)
 
 

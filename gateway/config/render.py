@@ -10,6 +10,7 @@ from gateway.config import store
 from gateway.config.config import Config
 from gateway.config.load import SECTIONS
 from gateway.config.mistake import shown
+from gateway.config.onboarding import Authority, Onboarding
 from gateway.config.route import Route
 from gateway.config.store import Store, without_password
 
@@ -20,6 +21,8 @@ def effective(config: Config) -> str:
     lines: list[str] = []
     for name, cls in SECTIONS.items():
         lines += [f"[{name}]", *_section(getattr(safe, name), _defaults(name, cls, config), _absent(config, name)), ""]
+    for authority in safe.onboarding.ca:
+        lines += ["[[onboarding.ca]]", *_section(authority, Authority(file=""), {}), ""]
     for route in safe.routes:
         lines += ["[[route]]", *_section(route, Route(path=""), {}), ""]
     return "\n".join(lines)
@@ -35,6 +38,8 @@ def without_secrets(config: Config) -> Config:
 def _section(section: Struct, defaults: Struct, absent: dict[str, str]) -> Iterator[str]:
     for name in section.__struct_fields__:
         value = getattr(section, name)
+        if isinstance(section, Onboarding) and name == "ca":
+            continue  # tables of their own, which come after the sections
         if value is None:
             yield f"# {name}: {absent.get(name, 'not set')}"
         elif value == getattr(defaults, name):
@@ -67,6 +72,7 @@ def _absent(config: Config, section: str) -> dict[str, str]:
         },
         "store": {"admin_url": "not set, commands use url"},
         "policy": {"max_window_s": f"as max_age_s, {config.policy.window_s}"},
+        "onboarding": {"root_ca": "not set, the WFM answers"},
         "limits": {"data_dir": config.data_dir},
     }
     return meanings.get(section, {})

@@ -14,7 +14,7 @@ _TARGETS = (
 
 def warnings(config: Config) -> list[str]:
     """One sentence per unsafe setting, each beginning with its key; empty for a safe configuration."""
-    return [*_hops(config), *_policy(config), *_routes(config)]
+    return [*_hops(config), *_policy(config), *_onboarding(config), *_routes(config)]
 
 
 def _hops(config: Config) -> Iterator[str]:
@@ -44,6 +44,18 @@ def _policy(config: Config) -> Iterator[str]:
         yield "policy.required_components: without @method a signature is good for every method (R9)"
     if not any(target <= required for target in _TARGETS):
         yield "policy.required_components: without @target-uri a signature can be moved to another target (R9)"
+
+
+def _onboarding(config: Config) -> Iterator[str]:
+    section = config.onboarding
+    if section.mode == "off":
+        return
+    if "tofu" in section.trust:
+        yield "onboarding.trust: tofu, so whoever comes first with a new key becomes a client (R19)"
+    if section.mode == "passthrough" and not section.trust:
+        yield "onboarding.mode: passthrough without onboarding.trust, so every key reaches the WFM's onboarding (R19)"
+    if section.stale_crl == "accept" and any(authority.crl is not None for authority in section.ca):
+        yield "onboarding.stale_crl: accept, so a revoked certificate passes while its CRL cannot be refreshed"
 
 
 def _routes(config: Config) -> Iterator[str]:

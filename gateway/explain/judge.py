@@ -14,7 +14,20 @@ from gateway.pipeline import Pipeline
 from gateway.reasons import Reason
 from gateway.registry.answers import Claim
 from gateway.signature.engine import CryptographyEngine
-from gateway.steps import Attempt, BodyFacts, NeedBody, NeedClaim, NeedKey, NeedVerification, Step
+from gateway.steps import (
+    Attempt,
+    BodyFacts,
+    NeedBody,
+    NeedClaim,
+    NeedKey,
+    NeedPresented,
+    NeedStanding,
+    NeedVerification,
+    Onboard,
+    Rotate,
+    ServeRootCa,
+    Step,
+)
 
 
 class FixedClock(msgspec.Struct, frozen=True):
@@ -90,6 +103,14 @@ def judge(reading: Reading, capture: Capture, config: Config, peer: Peer, lookup
         elif isinstance(step, NeedBody):
             verified = step.verified[0]
             step = _body_fault(reading, capture, step) or pipeline.with_body(step, _body_facts(capture.body))
+        elif isinstance(step, NeedPresented):
+            step = _body_fault(reading, capture, step) or pipeline.with_presented(
+                step, _body_facts(capture.body), capture.body
+            )
+        elif isinstance(step, Rotate):
+            return Judged(_new_key(pipeline, step, capture.body, engine), tuple(attempts), verified, claims, seen)
+        elif isinstance(step, NeedStanding | Onboard | ServeRootCa):
+            return Judged(Verdict(None), tuple(attempts), verified, claims, seen)
         else:
             verified, claims = step.verified[0], step.keys
             seen = _seen(lookup, step)
@@ -104,11 +125,23 @@ def judge(reading: Reading, capture: Capture, config: Config, peer: Peer, lookup
     return Judged(Verdict(None, "", step.notes), tuple(attempts), step.verified, claims, seen)
 
 
+def _new_key(pipeline: Pipeline, step: Rotate, body: bytes, engine: CryptographyEngine) -> Verdict:
+    """Does a rotation prove that its sender has the new key (R23)? Whether that is trusted is not asked."""
+    assert pipeline.rotations is not None
+    try:
+        found = pipeline.rotations.successor(step.admitted, step.successor, body, step.request.operations)
+    except Refused as refused:
+        return Verdict(Reason(refused.reason), refused.detail)
+    if any(engine.verify([job])[0] for job in found.jobs):
+        return Verdict(None, "", step.admitted.notes)
+    return Verdict(Reason.SIGNATURE_POSSESSION, f"label {step.successor.label} is not by the new key")
+
+
 def _body_facts(body: bytes) -> BodyFacts:
     return BodyFacts(len(body), hashlib.sha256(body).digest(), hashlib.sha512(body).digest(), 0.0)
 
 
-def _body_fault(reading: Reading, capture: Capture, need: NeedBody) -> Refusal | None:
+def _body_fault(reading: Reading, capture: Capture, need: NeedBody | NeedPresented) -> Refusal | None:
     """What whoever reads the body would refuse."""
     client_id = need.request.client_id
     if len(capture.body) > need.limit_bytes:

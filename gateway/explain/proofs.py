@@ -14,7 +14,7 @@ from gateway.explain.shown import count, shown
 from gateway.model import Certificate, KeyType, Status
 from gateway.policy import names
 from gateway.reasons import TABLE, Reason
-from gateway.registry.answers import Missing, Unavailable
+from gateway.registry.answers import Denied, Missing, Unavailable
 from gateway.replay import is_claimed
 
 _HALF: Final = {64: 32, 96: 48}
@@ -32,7 +32,7 @@ def key(facts: Facts) -> Step:
             mark=Mark.FAIL,
             summary=sentence(Reason.KEY_UNKNOWN, f"{facts.client_id} in realm {facts.realm}"),
         )
-    if isinstance(found, Unavailable):
+    if isinstance(found, Denied | Unavailable):
         return Step(name="key", title="Key", mark=Mark.FAIL, summary=sentence(found.reason, found.detail))
     keyid = facts.focus.keyid if facts.focus is not None else None
     subjects = facts.lookup.subjects(facts.realm, facts.client_id)

@@ -80,3 +80,11 @@ ROUTES: Final = (
         versions=(SYMPHONY,),
     ),
 )
+
+# Ours, not Margo's: a device that has both keys gives itself a new certificate (R23).
+ROTATION: Final = Template(
+    name="client-certificate",
+    path="/api/v1/clients/{clientId}/certificate",
+    methods=POST,
+    access=Access.ROTATION,
+)

@@ -11,11 +11,13 @@ __all__ = ["CLIENT_ID", "ONE", "REST", "Access", "Template"]
 
 
 class Access(StrEnum):
-    """`open` goes on without a signature, `onboarding` is signed by the key in its own body, `off` is closed."""
+    """`open` goes on without a signature, `onboarding` is signed by the key in its own body, `rotation` by that and by
+    the client's present one, `off` is closed."""
 
     SIGNED = "signed"
     OPEN = "open"
     ONBOARDING = "onboarding"
+    ROTATION = "rotation"
     OFF = "off"
 
 

@@ -14,19 +14,40 @@ from gateway.clock import Clock
 from gateway.config import Config
 from gateway.model import Admitted, Composed, Refusal
 from gateway.observe.decisions import Decisions
+from gateway.onboarding.answer import OwnAnswer
+from gateway.onboarding.certificate_api import RootCa
 from gateway.pipeline import Pipeline
 from gateway.proxy import body as bodies
-from gateway.proxy.forward import Delivery, forward, forward_open
+from gateway.proxy.forward import Collected, Delivery, forward, forward_open
 from gateway.proxy.incoming import CLOSE, KEEP, Answered, ClientGone, Incoming
-from gateway.proxy.needs import Claims, Directory, Epoch
+from gateway.proxy.needs import Claims, Directory, Epoch, Onboarding
 from gateway.proxy.relay import Relay
 from gateway.proxy.respond import Responder
+from gateway.proxy.rotation import Rotating
 from gateway.proxy.spool import Body, Spool
 from gateway.proxy.upstream import Upstream, UpstreamError
 from gateway.proxy.verifier import Verifier
 from gateway.reasons import Reason
 from gateway.registry.answers import Claim, ClaimAnswer
-from gateway.steps import BodyFacts, NeedBody, NeedClaim, NeedKey, NeedVerification, Step
+from gateway.steps import (
+    BodyFacts,
+    NeedBody,
+    NeedClaim,
+    NeedKey,
+    NeedPresented,
+    NeedStanding,
+    NeedVerification,
+    Onboard,
+    Rotate,
+    ServeRootCa,
+    Step,
+)
+
+READERS: Final = 256
+"""Onboarding bodies that are read at one time: their senders are strangers (R5)."""
+
+READ_S: Final = 10.0
+"""How long one of them may take as a whole."""
 
 CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
 
@@ -68,8 +89,14 @@ class Exchange:
         spool: Spool,
         decisions: Decisions,
         clock: Clock,
+        onboarding: Onboarding | None = None,
+        root_ca: RootCa | None = None,
+        rotating: Rotating | None = None,
     ) -> None:
         self._pipeline = pipeline
+        self._rotating = rotating
+        self._onboarding = onboarding
+        self._root_ca = root_ca
         self._directory = directory
         self._claims = claims
         self._epoch = epoch
@@ -132,12 +159,24 @@ class Exchange:
                     step = self._pipeline.with_claim(step, answer, self._epoch.epoch_s or 0.0)
                 elif isinstance(step, Refusal):
                     return step
-                else:
+                elif isinstance(step, Admitted | Composed):
                     return await self._deliver(request, head, step)
+                elif isinstance(step, ServeRootCa):
+                    assert self._root_ca is not None
+                    document = self._root_ca.answer(step.if_none_match, self._clock.monotonic())
+                    await self._tell(request, head, document)
+                    return None
+                elif isinstance(step, Rotate):
+                    return await self._rotate(request, head, step)
+                else:
+                    next_step = await self._onboard(request, head, step)
+                    if next_step is None:
+                        return None
+                    step = next_step
         except Refused as refused:
             return Refusal(Reason(refused.reason), refused.detail, _client_id(request.step))
 
-    async def _read_body(self, request: Request, head: Head, need: NeedBody) -> BodyFacts:
+    async def _read_body(self, request: Request, head: Head, need: NeedBody | NeedPresented) -> BodyFacts:
         payload = request.incoming.payload
         began = self._clock.monotonic()
         if head.content_length > need.limit_bytes:
@@ -150,6 +189,66 @@ class Exchange:
         )
         took_s = self._clock.monotonic() - began
         return BodyFacts(request.body.length, digests.sha256, digests.sha512, took_s)
+
+    async def _onboard(self, request: Request, head: Head, step: NeedPresented | NeedStanding | Onboard) -> Step | None:
+        """One step of an onboarding request; None when the answer is told."""
+        onboarding = self._onboarding
+        assert onboarding is not None
+        if isinstance(step, NeedPresented):
+            return self._pipeline.with_presented(step, *await self._read_presented(request, head, step, onboarding))
+        if isinstance(step, NeedStanding):
+            return self._pipeline.with_standing(step, await onboarding.standing(step))
+        told = await onboarding.conclude(step, self._names(step.admitted), request.delivery)
+        if isinstance(told, Refusal):
+            return told
+        # It counts, whether the WFM was asked or not: the same request must not be answered twice (R13).
+        request.delivery.touched = True
+        await self._tell(request, head, told)
+        return None
+
+    async def _rotate(self, request: Request, head: Head, step: Rotate) -> Refusal | None:
+        """The end of a rotation; None when the answer is told."""
+        assert self._rotating is not None
+        body = b"" if request.body is None else await _whole(request.body)
+        told = await self._rotating.conclude(step, body, request.delivery)
+        if isinstance(told, Refusal):
+            return told
+        await self._tell(request, head, told)
+        return None
+
+    async def _read_presented(
+        self, request: Request, head: Head, need: NeedPresented, onboarding: Onboarding
+    ) -> tuple[BodyFacts, bytes]:
+        """The body of a stranger: small, in time as a whole, and not from too many at once (R5)."""
+        if onboarding.readers >= READERS:
+            raise Refused(Reason.INTERNAL_BUSY, f"{READERS} onboarding bodies are being read")
+        onboarding.readers += 1
+        limit_s = min(self._stall_s, READ_S)
+        try:
+            async with asyncio.timeout(limit_s):
+                facts = await self._read_body(request, head, need)
+            body = request.body
+            assert body is not None
+            return facts, await _whole(body)
+        except TimeoutError:
+            raise Refused(Reason.REQUEST_BODY_TIMEOUT, f"not whole after {limit_s:g} s") from None
+        finally:
+            onboarding.readers -= 1
+
+    async def _tell(self, request: Request, head: Head, told: OwnAnswer | Collected) -> None:
+        """Answer with what is in memory."""
+        connection = request.incoming.connection
+        request.keep_alive = request.keep_alive and request.incoming.payload.is_eof() and not connection.closing
+        if isinstance(told, OwnAnswer):
+            head_only = head.method == b"HEAD"
+            octets = self._responder.render_own(told, request.request_id, request.keep_alive, head_only)
+        else:
+            lines = told.lines if request.keep_alive else [*told.lines, b"Connection: close"]
+            octets = b"\r\n".join(lines) + b"\r\n\r\n" + told.body
+        request.delivery.answered = True
+        connection.write(octets)
+        await connection.drained()
+        self._decisions.passed(request, told.status)
 
     async def _claim(self, request: Request, need: NeedClaim) -> ClaimAnswer:
         """Claim every key; the answer is the worst one. A claim that the client did not wait for takes itself back."""
@@ -232,6 +331,11 @@ class Exchange:
             # R13: no octet was written to the backend, so the same request may come again.
             for key in request.claimed:
                 self._claims.release(key)
+
+
+async def _whole(body: Body) -> bytes:
+    """The octets of a small body, wherever they are."""
+    return b"".join([piece async for piece in body.pieces()]) if body.spooled else body.data
 
 
 def _allowed(config: Config) -> frozenset[bytes] | None:

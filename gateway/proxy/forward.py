@@ -11,7 +11,7 @@ from aiohttp.http_exceptions import HttpProcessingError
 from gateway._native import Refused, forward_fields
 from gateway.model import Admitted, Composed
 from gateway.proxy.connection import Connection
-from gateway.proxy.headers import admitted_head, composed_head, target_of
+from gateway.proxy.headers import AnswerHead, BadAnswer, admitted_head, composed_head, status_line, target_of
 from gateway.proxy.relay import Relay
 from gateway.proxy.spool import Body
 from gateway.proxy.upstream import (
@@ -26,6 +26,10 @@ from gateway.reasons import Reason
 
 INTERIM_ANSWERS: Final = 16
 """Most 1xx answers that are waited through; they are not relayed (RFC 9110 §15.2: a proxy may drop them)."""
+
+
+ANSWER_BYTES: Final = 262_144
+"""Longest answer that is kept whole: an onboarding answer has a few hundred octets."""
 
 
 class Delivery:
@@ -86,6 +90,74 @@ async def forward_open(
     return await _deliver(head, None, composed.method == b"HEAD", minor, client, keep_alive, upstream, relay, delivery)
 
 
+class Collected:
+    """A whole answer of the backend, in memory; `lines` are its status line and the field lines that may go on."""
+
+    __slots__ = ("body", "lines", "status")
+
+    def __init__(self, status: int, lines: list[bytes], body: bytes) -> None:
+        self.status = status
+        self.lines = lines
+        self.body = body
+
+
+async def collect(
+    admitted: Admitted, data: bytes, allowed: frozenset[bytes] | None, upstream: Upstream, delivery: Delivery
+) -> Collected:
+    """Forward a verified request and keep its answer: for what must be understood before the device sees it.
+
+    No `Accept-Encoding` goes on, unless the signature covers it: we could not read a compressed answer.
+
+    :raises UpstreamError: no answer could be had, or not one of at most `ANSWER_BYTES`
+    """
+    if not isinstance(admitted, Admitted):
+        raise TypeError("only an Admitted goes to the backend")  # R16
+    candidate = admitted.verified.candidate
+    fields = forward_fields(admitted.head, candidate, allowed)
+    if b"accept-encoding" not in candidate.field_names():
+        fields = [(name, value) for name, value in fields if name.lower() != "accept-encoding"]
+    backend = await upstream.connection()
+    whole = False
+    try:
+        protocol, transport = _prepared(backend, False, upstream)
+        delivery.touched = True
+        transport.write(admitted_head(admitted, fields, len(data) or None) + data)
+        protocol.start_timeout()
+        message, payload = await _answer(protocol, None)
+        answer = _read_head(message)
+        body = await _read_whole(payload)
+        if answer.content_length is None and not answer.chunked and protocol.broken is not None:
+            raise UpstreamError(Reason.UPSTREAM_ANSWER, "reset in the middle of an answer without a length")
+        whole = True
+    finally:
+        _give_back(backend, whole)
+    if answer.content_length is None:
+        answer.lines.append(b"Content-Length: %d" % len(body))
+    return Collected(message.code, [status_line(message.code, message.reason), *answer.lines], body)
+
+
+def _read_head(message: Any) -> AnswerHead:
+    try:
+        return AnswerHead(message.raw_headers, message.code)
+    except BadAnswer as error:
+        raise UpstreamError(Reason.UPSTREAM_ANSWER, str(error)) from error
+
+
+async def _read_whole(payload: Any) -> bytes:
+    body = b""
+    try:
+        while piece := await payload.readany():
+            body += piece
+            if len(body) > ANSWER_BYTES:
+                raise UpstreamError(Reason.UPSTREAM_ANSWER, f"more than {ANSWER_BYTES} octets")
+    except TimeoutError:
+        raise UpstreamError(Reason.UPSTREAM_TIMEOUT, "the answer stopped arriving") from None
+    except (ClientError, OSError) as error:
+        detail = f"broke off in the middle of its body: {error}"[:200]
+        raise UpstreamError(Reason.UPSTREAM_ANSWER, detail) from error
+    return body
+
+
 async def _deliver(
     head: bytes,
     body: Body | None,
@@ -101,21 +173,7 @@ async def _deliver(
     sending: asyncio.Task[None] | None = None
     whole = False
     try:
-        protocol = backend.protocol
-        assert isinstance(protocol, BackendProtocol)
-        protocol.set_response_params(
-            skip_payload=head_only,
-            read_until_eof=True,
-            auto_decompress=False,
-            read_timeout=upstream.response_timeout_s,
-            read_bufsize=READ_BYTES,
-            max_line_size=HEAD_BYTES,
-            max_field_size=HEAD_BYTES,
-            max_headers=HEAD_FIELDS,
-        )
-        transport = backend.transport
-        if transport is None or transport.is_closing():
-            raise UpstreamError(Reason.UPSTREAM_UNREACHABLE, "the connection was closed before it was used")
+        protocol, transport = _prepared(backend, head_only, upstream)
         delivery.touched = True
         if body is None or not body.spooled:
             transport.write(head + body.data if body is not None else head)
@@ -132,12 +190,38 @@ async def _deliver(
             sending.cancel()
             with suppress(asyncio.CancelledError):
                 await sending
-        if whole:
-            backend.release()
-        else:
-            if (transport := backend.transport) is not None:
-                transport.abort()
-            backend.close()
+        _give_back(backend, whole)
+
+
+def _prepared(
+    backend: BackendConnection, head_only: bool, upstream: Upstream
+) -> tuple[BackendProtocol, asyncio.Transport]:
+    protocol = backend.protocol
+    assert isinstance(protocol, BackendProtocol)
+    protocol.set_response_params(
+        skip_payload=head_only,
+        read_until_eof=True,
+        auto_decompress=False,
+        read_timeout=upstream.response_timeout_s,
+        read_bufsize=READ_BYTES,
+        max_line_size=HEAD_BYTES,
+        max_field_size=HEAD_BYTES,
+        max_headers=HEAD_FIELDS,
+    )
+    transport = backend.transport
+    if transport is None or transport.is_closing():
+        raise UpstreamError(Reason.UPSTREAM_UNREACHABLE, "the connection was closed before it was used")
+    return protocol, transport
+
+
+def _give_back(backend: BackendConnection, whole: bool) -> None:
+    """To the pool, or away with it if the answer was not read to its end."""
+    if whole:
+        backend.release()
+        return
+    if (transport := backend.transport) is not None:
+        transport.abort()
+    backend.close()
 
 
 async def _answer(protocol: BackendProtocol, sending: asyncio.Task[None] | None) -> tuple[Any, Any]:

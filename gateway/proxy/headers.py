@@ -45,8 +45,9 @@ def admitted_head(
     signature = f'label="{candidate.label}", alg="{verified.algorithm.value}"'
     if candidate.created is not None:
         signature += f", created={candidate.created}"
+    if verified.client.client_id:  # a device that is onboarded has none yet
+        lines.append(f"Wfm-Client-Id: {verified.client.client_id}".encode("ascii"))
     lines.append(
-        f"Wfm-Client-Id: {verified.client.client_id}\r\n"
         f"Wfm-Client-Cert-Sha256: {verified.certificate.sha256}\r\n"
         f"Wfm-Body-Verified: {'?1' if admitted.body_verified else '?0'}\r\n"
         f"Wfm-Signature: {signature}, components={candidate.components}".encode("ascii")

@@ -3,7 +3,12 @@
 import asyncio
 from typing import Protocol
 
-from gateway.registry.answers import ClaimAnswer, Found
+from gateway.model import Refusal
+from gateway.onboarding.answer import OwnAnswer
+from gateway.onboarding.flow import Standing
+from gateway.proxy.forward import Collected, Delivery
+from gateway.registry.answers import ClaimAnswer, Found, Unavailable
+from gateway.steps import NeedStanding, Onboard
 
 
 class Directory(Protocol):
@@ -32,4 +37,20 @@ class Epoch(Protocol):
     @property
     def epoch_s(self) -> float | None:
         """Seconds since 1970 (R13); None while unknown, and then nothing is claimed either."""
+        ...
+
+
+class Onboarding(Protocol):
+    """Knows what the store has about a key, and makes a client of its device."""
+
+    readers: int
+
+    async def standing(self, need: NeedStanding) -> Standing | Unavailable:
+        """What the store has."""
+        ...
+
+    async def conclude(
+        self, step: Onboard, allowed: frozenset[bytes] | None, delivery: Delivery
+    ) -> OwnAnswer | Collected | Refusal:
+        """What the device is told."""
         ...

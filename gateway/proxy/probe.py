@@ -5,13 +5,13 @@ from typing import Any, Final
 
 from gateway.clock import SystemClock
 from gateway.reasons import ConfigError, Reason
-from gateway.registry.link import Link
-from gateway.registry.store_url import Endpoint
+from gateway.registry.links import link_to
+from gateway.registry.store_url import RemoteStore
 
 PATIENCE_S: Final = 5.0
 
 
-async def check_store(endpoint: Endpoint) -> None:
+async def check_store(store: RemoteStore) -> None:
     """Connect as a worker does, and leave.
 
     :raises ConfigError: config.store_unreachable, config.unreadable
@@ -23,14 +23,14 @@ async def check_store(endpoint: Endpoint) -> None:
         if event == "store.lost" and not failed.done():
             failed.set_result(detail)
 
-    link = Link(endpoint, SystemClock(), loop, report=report)
+    link = link_to(store, SystemClock(), loop, report=report)
     link.start()
     ready = link.ready()
     try:
         both: list[asyncio.Future[Any]] = [ready, failed]
         await asyncio.wait(both, timeout=PATIENCE_S, return_when=asyncio.FIRST_COMPLETED)
         if not ready.done():
-            why = failed.result() if failed.done() else f"the store at {endpoint} does not answer"
+            why = failed.result() if failed.done() else f"the store at {store} does not answer"
             raise ConfigError(Reason.CONFIG_STORE, why)
     finally:
         link.close()

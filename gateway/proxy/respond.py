@@ -9,6 +9,7 @@ import orjson
 
 from gateway.config import Config
 from gateway.model import Refusal
+from gateway.onboarding.answer import OwnAnswer
 from gateway.reasons import MARGO, TABLE, Reason
 
 BACKOFF: Final = frozenset({429, 500, 503})
@@ -21,6 +22,7 @@ TITLES: Final = {
     MARGO + "invalid-digest-header": "Invalid Digest Header",
     MARGO + "invalid-request": "Invalid Request",
     MARGO + "signature-verification-failed": "Signature Verification Failed",
+    MARGO + "invalid-certificate-format": "Invalid Certificate",
     MARGO + "certificate-not-trusted": "Certificate Not Trusted",
     MARGO + "invalid-client": "Invalid Client",
 }
@@ -79,6 +81,18 @@ class Responder:
             lines.append(b"Connection: close")
         head = b"\r\n".join(lines) + b"\r\n\r\n"
         return head if head_only else head + body
+
+    def render_own(self, answer: OwnAnswer, request_id: str, keep_alive: bool, head_only: bool = False) -> bytes:
+        """An answer that is no refusal, head and body."""
+        lines = [f"HTTP/1.1 {answer.status} {_phrase(answer.status)}".encode()]
+        lines += [f"{name}: {value}".encode() for name, value in answer.fields]
+        if answer.status != 304:  # RFC 9110 §15.4.5: metadata of the 200 only where it guides a cache
+            lines.append(b"Content-Length: %d" % len(answer.body))
+        lines += [b"Date: " + self.date(), b"X-Request-Id: " + request_id.encode()]
+        if not keep_alive:
+            lines.append(b"Connection: close")
+        head = b"\r\n".join(lines) + b"\r\n\r\n"
+        return head if head_only else head + answer.body
 
     def date(self) -> bytes:
         """The current time as an IMF-fixdate (RFC 9110 §5.6.7), made once a second."""

@@ -1,13 +1,26 @@
 """Puts one worker together: store link, pipeline, backend pool and server, around one event loop."""
 
 import asyncio
+from pathlib import Path
+from typing import Final
 
 from gateway.clock import Clock
 from gateway.config import Config
 from gateway.observe.decisions import Decisions
 from gateway.observe.log import Log
+from gateway.onboarding import authorities
+from gateway.onboarding.certificate_api import RootCa
+from gateway.onboarding.crl import Crls
+from gateway.onboarding.rotation import Rotations
+from gateway.onboarding.tofu import FirstContact
 from gateway.pipeline import Pipeline
+from gateway.proxy.crl_refresh import CrlRefresh
+from gateway.proxy.enrolling import Enrolling
 from gateway.proxy.exchange import Exchange
+from gateway.proxy.journal import Journal
+from gateway.proxy.onboarding import Onboarding
+from gateway.proxy.origin import Origin
+from gateway.proxy.rotation import Rotating
 from gateway.proxy.server import Server
 from gateway.proxy.spool import Spool
 from gateway.proxy.upstream import Upstream
@@ -15,64 +28,142 @@ from gateway.proxy.verifier import Immediate
 from gateway.registry.claims import Claims
 from gateway.registry.directory import Directory
 from gateway.registry.link import Link
-from gateway.registry.store_url import Endpoint
+from gateway.registry.links import link_to
+from gateway.registry.recorder import Recorder
+from gateway.registry.revocations import Revocations
+from gateway.registry.store_url import Endpoint, RemoteStore
 from gateway.signature.engine import CryptographyEngine
+
+RECORDING_TIMEOUT_S: Final = 5.0
+"""A change of the registry may wait for the disk, which is written once a second."""
+
+ENROLLING_PATIENCE_S: Final = 10.0
+"""How long the end of the worker waits for devices that the WFM has been asked about."""
 
 _LEVELS = {
     "store.connected": "info",
     "changes.following": "info",
     "changes.restarted": "info",
+    "onboarding.enrolled": "info",
+    "onboarding.settled": "info",
+    "crl.loaded": "info",
+    "origin.answering": "info",
 }
-"""Log levels of what the registry reports; everything else is trouble."""
+"""Log levels of what the registry and revocation lists report; everything else is trouble."""
+
+CRL_PATIENCE_S: Final = 5.0
+"""How long a start waits for revocation lists: without them devices may be refused for nothing."""
 
 
 class Runtime:
     """Everything that serves requests in one process. Make it on a running loop.
 
     :param workers: how many share the room for spooled bodies
-    :raises ConfigError: config.unreadable for TLS files
+    :param recording: the same store for a user who may record devices (R27); None: `store`'s user may
+    :raises ConfigError: config.unreadable for TLS files, config.unreadable and config.invalid for authorities
     """
 
-    def __init__(self, config: Config, store: Endpoint, log: Log, clock: Clock, workers: int = 1) -> None:
+    def __init__(
+        self,
+        config: Config,
+        store: RemoteStore,
+        log: Log,
+        clock: Clock,
+        workers: int = 1,
+        recording: RemoteStore | None = None,
+    ) -> None:
         loop = asyncio.get_running_loop()
         self._log = log
-        self.link = Link(store, clock, loop, timeout_s=config.store.timeout_ms / 1000, report=self._report)
+        self.link = link_to(store, clock, loop, timeout_s=config.store.timeout_ms / 1000, report=self._report)
+        self.revocations = Revocations(config.onboarding.stale_crl == "refuse")
+        writer = recording or store
+        self._durable = isinstance(writer, Endpoint) and writer.embedded
+        self.recording: Link | None = None
+        self.origin: Origin | None = None
+        if config.records:
+            # Whoever waits for the disk blocks this connection (WAITAOF), and nothing else.
+            patience = {"timeout_s": RECORDING_TIMEOUT_S, "drop_after_s": 2 * RECORDING_TIMEOUT_S}
+            self.recording = link_to(writer, clock, loop, **patience)
+        if self.recording is not None and config.registry.origin is not None:
+            # What is lost can be asked for again: no need to wait for the disk.
+            recorder = Recorder(self.recording, "origin", clock, durable=False)
+            self.origin = Origin(
+                config.registry, recorder, clock, workers=workers, revocations=self.revocations, report=self._report
+            )
         self.directory = Directory(
             self.link,
             entries=config.registry.l1_entries,
             max_stale_s=config.registry.max_stale_s,
             negative_s=config.registry.negative_s,
             report=self._report,
+            origin=self.origin,
         )
+        crls = Crls(config.onboarding.ca, authorities.read_all(config.onboarding), self.revocations)
+        folder = Path(config.data_dir, "crl")
+        self.crl_refresh = CrlRefresh(crls, config.onboarding.crl_refresh_s, folder, clock, self._report)
         self.upstream = Upstream(config.upstream, clock)
+        self.onboarding: Onboarding | None = None
+        if self.recording is not None and config.onboarding.mode != "off":
+            self.onboarding = self._make_onboarding(config, self.recording, clock)
+        pipeline = Pipeline(config, clock, self.revocations)
+        verifier = Immediate(CryptographyEngine())
         limits = config.limits
         self.spool = Spool(config.data_dir, limits.spool_bytes, max(1, limits.spool_total_bytes // workers))
         self.exchange = Exchange(
             config,
-            Pipeline(config, clock),
+            pipeline,
             self.directory,
             Claims(self.link, self.directory.changes),
             self.directory.changes,
-            Immediate(CryptographyEngine()),
+            verifier,
             self.upstream,
             self.spool,
             Decisions(config, log, clock),
             clock,
+            self.onboarding,
+            None if config.onboarding.root_ca is None else RootCa(config.onboarding.root_ca, self._report),
+            self._make_rotating(config, pipeline.rotations, verifier, clock),
         )
         self.server = Server(self.exchange, limits, log)
+
+    def _make_onboarding(self, config: Config, link: Link, clock: Clock) -> Onboarding:
+        recorder = Recorder(link, "onboarding", clock, self._durable)
+        enrolling = Enrolling(link, recorder, FirstContact(config.onboarding), clock)
+        journal = Journal(Path(config.data_dir, "onboarding"))
+        return Onboarding(config, self.link, enrolling, journal, self.upstream, clock, self._report)
+
+    def _make_rotating(
+        self, config: Config, rotations: Rotations | None, verifier: Immediate, clock: Clock
+    ) -> Rotating | None:
+        if rotations is None or self.recording is None:
+            return None
+        recorder = Recorder(self.recording, "device", clock, self._durable)
+        return Rotating(config.onboarding, rotations, self.link, recorder, verifier, clock, self.directory.changed)
 
     async def start(self, patience_s: float) -> None:
         """Connect to the store, and give it `patience_s` to be there: without it the worker serves all the same, and
         says 503 where it must ask."""
         self.link.start()
+        if self.recording is not None:
+            self.recording.start()
         self.directory.start()
         try:
             await asyncio.wait_for(self.link.ready(), patience_s)
         except TimeoutError:
             self._log.line("warning", "store.missing", detail="serving without the store until it can be reached")
+        await self.crl_refresh.start(CRL_PATIENCE_S)
+        if self.onboarding is not None:
+            self.onboarding.start()
 
     async def stop(self) -> None:
         """Close what is open; requests must be done by now."""
+        if self.onboarding is not None:
+            await self.onboarding.close(ENROLLING_PATIENCE_S)
+        if self.origin is not None:
+            await self.origin.close()
+        if self.recording is not None:
+            self.recording.close()
+        await self.crl_refresh.close()
         self.directory.close()
         self.link.close()
         await self.upstream.close()

@@ -6,17 +6,19 @@ from typing import Any, Final
 import msgspec
 
 from gateway.config import Config
-from gateway.registry.store_url import Endpoint
+from gateway.registry.store_url import RemoteStore
 
 READY: Final = b"+"
 
 
 class Settings(msgspec.Struct, frozen=True):
-    """`store` is the request path's endpoint; `workers` is how many share the spool's room."""
+    """`store` is what the request path uses; `workers` is how many share the spool's room. `recording` is the
+    same store for the user who may record devices; None where nobody does (R27)."""
 
     config: Config
-    store: Endpoint
+    store: RemoteStore
     workers: int
+    recording: RemoteStore | None = None
 
 
 def pack(settings: Settings) -> bytes:

@@ -16,8 +16,8 @@ from gateway.proxy.probe import check_store
 from gateway.proxy.settings import READY, Settings, pack
 from gateway.reasons import ConfigError, Reason
 from gateway.registry.embedded import Server as EmbeddedServer
-from gateway.registry.store_url import EmbeddedStore
-from gateway.registry.targets import request_target
+from gateway.registry.store_url import EmbeddedStore, RemoteStore
+from gateway.registry.targets import recording_target, request_target
 from gateway.signature import selftest
 from gateway.signature.engine import CryptographyEngine, Engine
 
@@ -94,12 +94,16 @@ class Supervisor:
             if isinstance(target, EmbeddedStore):
                 embedded = EmbeddedServer(target)
                 embedded.start()
-                endpoint = embedded.request
+                endpoint: RemoteStore = embedded.request
+                recording: RemoteStore = embedded.onboarding
             else:
                 endpoint = target
+                recording = recording_target(config.store, target)
             await check_store(endpoint)
+            if config.records:
+                await check_store(recording)
             ready: list[asyncio.Future[None]] = [loop.create_future() for _ in range(count)]
-            settings = pack(Settings(config, endpoint, count))
+            settings = pack(Settings(config, endpoint, count, recording if config.records else None))
             keepers = [
                 loop.create_task(self._keep(index, listeners[index].fileno(), settings, ready[index]))
                 for index in range(count)

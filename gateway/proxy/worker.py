@@ -35,7 +35,7 @@ async def serve(settings: Settings, listener: socket.socket, ready_fd: int) -> N
     config = settings.config
     log = Log(level=config.log.level)
     loop.set_exception_handler(lambda _, context: log.line("error", "loop.error", **_told(context)))
-    runtime = Runtime(config, settings.store, log, SystemClock(), settings.workers)
+    runtime = Runtime(config, settings.store, log, SystemClock(), settings.workers, settings.recording)
     loop.add_signal_handler(signal.SIGTERM, stop.set)
     # Ctrl-C reaches the whole process group; the supervisor decides what it means.
     loop.add_signal_handler(signal.SIGINT, lambda: None)

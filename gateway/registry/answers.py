@@ -1,4 +1,4 @@
-"""What the registry and the replay store can answer: found, not there, or could not be asked."""
+"""What the registry and the replay store can answer: found, not there, not to be had, or could not be asked."""
 
 from enum import Enum
 from typing import TypeAlias
@@ -13,9 +13,21 @@ class Missing(msgspec.Struct, frozen=True, gc=False):
     """The store was asked and has no such client."""
 
 
+class Learned(msgspec.Struct, frozen=True, gc=False):
+    """The store did not have the client, and has it now: ask again."""
+
+
+class Denied(msgspec.Struct, frozen=True, gc=False):
+    """There is no such client, and for this `reason` there cannot be one with the certificate that was found for it;
+    `detail` is for the operator."""
+
+    reason: Reason
+    detail: str
+
+
 class Unavailable(msgspec.Struct, frozen=True, gc=False):
-    """The store could not be asked, or its answer cannot be used: `reason` is a `store.*` one, `detail` is for the
-    operator."""
+    """The store (or the origin) could not be asked, or its answer cannot be used: `reason` is one of our troubles,
+    `detail` is for the operator."""
 
     reason: Reason
     detail: str
@@ -28,5 +40,6 @@ class Claim(Enum):
     SEEN = "seen"
 
 
-Found: TypeAlias = Client | Missing | Unavailable
+Found: TypeAlias = Client | Missing | Denied | Unavailable
+OriginAnswer: TypeAlias = Learned | Missing | Denied | Unavailable
 ClaimAnswer: TypeAlias = Claim | Unavailable

@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from gateway.model import Certificate, KeyType
 from gateway.reasons import ConfigError, Reason
 from gateway.registry import ed25519_points
+from gateway.registry.issued import issued
 from gateway.registry.spki import subject_public_key_info
 
 SIZE_LIMIT_BYTES: Final = 65536
@@ -64,6 +65,7 @@ def describe(der: bytes, source: str = "the certificate") -> Certificate:
         bits,
         _seconds(certificate.not_valid_before_utc),
         _seconds(certificate.not_valid_after_utc),
+        issued=issued(der),
     )
 
 

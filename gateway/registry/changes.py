@@ -1,11 +1,12 @@
 """Follows the registry's change stream (R25) and the age of the store's memory (R13), with one short poll every 200 ms.
 
 The poll reads the stream from the last entry seen, that entry included, and looks whether it is still the same. If not,
-the stream was trimmed past us or the store is another one or lost its data: everything remembered is forgotten. Writers
-must write a record before, or in one transaction with, its entry in the stream: then whoever reads the old record after
-it changed still gets the notice later.
+the stream was trimmed past us or the store is another one or lost its data: everything remembered is forgotten, as it
+is when another server takes over, which may have lost the latest notices. Writers must write a record before, or in one
+transaction with, its entry in the stream: then whoever reads the old record after it changed still gets the notice
+later.
 
-The epoch key says since when the store remembers replay claims. Whoever finds it absent sets it, if nobody else did.
+The same poll reads the epoch key, which says since when the store remembers replay claims.
 """
 
 import asyncio
@@ -14,6 +15,7 @@ from typing import Any, Final
 
 from gateway.reasons import Reason
 from gateway.registry.answers import Unavailable
+from gateway.registry.epoch import Epoch
 from gateway.registry.keys import CHANGES, EPOCH
 from gateway.registry.link import Link, Report
 from gateway.registry.resp import Reply, pack
@@ -21,7 +23,6 @@ from gateway.registry.wire import Exchange
 
 POLL_S: Final = 0.2
 _PAGE: Final = 1_000
-_GET_EPOCH: Final = pack(b"GET", EPOCH)
 _NEWEST: Final = pack(b"XREVRANGE", CHANGES, b"+", b"-", b"COUNT", b"1")
 
 _Entry = tuple[bytes, tuple[bytes, ...]]
@@ -49,12 +50,11 @@ class Changes:
         self._clear = clear
         self._report = report
         self._at: _Entry | None = None
-        self._epoch: bytes | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._polling = False
         self._again = False
         self._caught_up = False
-        self._no_epoch: Unavailable | None = None
+        self._epoch = Epoch(link, EPOCH, self._memory_lost, self._settle)
         self._failing = False
         self._closed = False
         self._ready: list[asyncio.Future[None]] = []
@@ -66,14 +66,17 @@ class Changes:
         """How often everything had to be forgotten."""
         self.last_good_s = float("-inf")
         """Monotonic time at which the last poll that succeeded was sent."""
-        self.epoch_s: float | None = None
-        """Since when the store remembers replay claims, in seconds since 1970; None while unknown."""
         link.on_connect.append(self.poll)
 
     @property
     def epoch(self) -> bytes | None:
         """The epoch key's value as last read: claims compare it, so that none counts across a loss of memory."""
-        return self._epoch
+        return self._epoch.value
+
+    @property
+    def epoch_s(self) -> float | None:
+        """Since when the store remembers replay claims, in seconds since 1970; None while unknown."""
+        return self._epoch.since_s
 
     def ready(self) -> "asyncio.Future[None]":
         """Done as soon as a poll has succeeded and the epoch is known: then clients are found and claims made."""
@@ -111,7 +114,7 @@ class Changes:
         self._caught_up = True
         at = self._at
         stream = _NEWEST if at is None else pack(b"XRANGE", CHANGES, at[0], b"+", b"COUNT", b"%d" % _PAGE)
-        self._link.send(stream + _GET_EPOCH, _Poll(self, self._link.clock.monotonic()))
+        self._link.send(stream + self._epoch.get, _Poll(self, self._link.clock.monotonic()))
 
     def _tick(self) -> None:
         self._timer = self._link.loop.call_later(POLL_S, self._tick)
@@ -120,12 +123,12 @@ class Changes:
     def polled(self, sent_s: float, replies: list[Reply]) -> None:
         """Take the replies of one poll that was sent at `sent_s`, late ones too: they tell no less."""
         self._polling = False
-        self._remember(replies[1])
+        self._epoch.remember(replies[1])
         trouble = self._follow(replies[0])
         if trouble is None and self._caught_up:
             self.last_good_s = sent_s
             self.polls += 1
-        self._state(trouble or self._no_epoch)
+        self._state(trouble or self._epoch.trouble)
         self._settle()
         if self._again or not self._caught_up:
             self.poll()
@@ -170,41 +173,12 @@ class Changes:
         self.notices += 1
         self._evict(realm, client_id)
 
-    def _remember(self, reply: Reply) -> None:
-        """Follow the epoch key (R13)."""
-        if isinstance(reply, Unavailable):
-            self._no_epoch = reply
-            return
-        if reply is not None and reply == self._epoch:
-            self._no_epoch = None
-            return
-        if self._epoch is not None:
-            self._epoch = None
-            self._tell("store.memory_lost", "the store does not remember its replay claims any longer")
-            self._forget()
-        if reply is None:
-            now_ms = b"%d" % int(self._link.clock.now() * 1000)
-            self._link.send(pack(b"SET", EPOCH, now_ms, b"NX") + _GET_EPOCH, _NewEpoch(self))
-        elif isinstance(reply, bytes) and reply.isdigit():
-            self._no_epoch = None
-            self._epoch = reply
-            # We have just seen the store: a clock that runs fast elsewhere must not refuse what is signed from now on.
-            self.epoch_s = min(int(reply) / 1000, self._link.clock.now())
-        else:
-            self._no_epoch = Unavailable(Reason.STORE_ANSWER, "the epoch key does not hold a time in milliseconds")
-            self._link.probe()
-
-    def created(self, replies: list[Reply]) -> None:
-        """Take what the epoch key holds after we set it, or somebody else did."""
-        said, value = replies
-        if value is not None:
-            self._remember(value)
-        elif isinstance(said, Unavailable):
-            self._no_epoch = said
-        self._settle()
+    def _memory_lost(self, detail: str) -> None:
+        self._tell("store.memory_lost", detail)
+        self._forget()
 
     def _settle(self) -> None:
-        if self.polls and self._epoch is not None:
+        if self.polls and self._epoch.value is not None:
             waiting, self._ready = self._ready, []
             for future in waiting:
                 if not future.done():
@@ -245,22 +219,6 @@ class _Poll(Exchange):
 
     def lost(self) -> None:
         self._owner.gone()
-
-
-class _NewEpoch(Exchange):
-    """Sets the epoch key unless it is there, and reads it back."""
-
-    __slots__ = ("_owner",)
-
-    def __init__(self, owner: Changes) -> None:
-        super().__init__(expects=2)
-        self._owner = owner
-
-    def complete(self, replies: list[Reply]) -> None:
-        self._owner.created(replies)
-
-    def late(self, replies: list[Reply]) -> None:
-        self._owner.created(replies)
 
 
 def _entry(item: Any) -> _Entry:

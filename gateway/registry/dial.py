@@ -6,6 +6,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 from gateway.reasons import ConfigError, Reason
+from gateway.registry import lineage
 from gateway.registry.resp import pack
 from gateway.registry.store_url import Endpoint
 
@@ -42,12 +43,15 @@ def dial(
 
 
 def greeting(endpoint: Endpoint, nonce: bytes) -> list[bytes]:
-    """The commands that open a connection. Each must succeed, and the last answers with `nonce`."""
+    """The commands that open a connection. Each must succeed; the last answers with `nonce`; the one before it,
+    where the endpoint is replicated, tells the server's lineage."""
     commands = []
     if endpoint.password or endpoint.user:
         user = [endpoint.user.encode()] if endpoint.user else []
         commands.append(pack(b"AUTH", *user, endpoint.password.encode()))
     if endpoint.db:
         commands.append(pack(b"SELECT", b"%d" % endpoint.db))
+    if endpoint.replicated:
+        commands.append(lineage.PACKED)
     commands.append(pack(b"PING", nonce))
     return commands

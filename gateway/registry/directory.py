@@ -1,9 +1,12 @@
-"""Finds a client: in L1 while changes are followed, else in the store, with one question per id at a time."""
+"""Finds a client: in L1 while changes are followed, else in the store, else by the origin, with one question per id at
+a time."""
 
 import asyncio
+from collections.abc import Callable
+from typing import Protocol
 
 from gateway.reasons import Reason
-from gateway.registry.answers import Found, Missing, Unavailable
+from gateway.registry.answers import Found, Learned, Missing, OriginAnswer, Unavailable
 from gateway.registry.cache import Cache, ClientKey
 from gateway.registry.changes import Changes
 from gateway.registry.keys import client_key
@@ -17,6 +20,14 @@ _MISSING = Missing()
 _OUTAGE = frozenset({Reason.STORE_UNAVAILABLE, Reason.STORE_TIMEOUT})
 
 
+class Origin(Protocol):
+    """Whoever may know clients that the store does not have; `gateway.proxy.origin` asks the WFM (R23)."""
+
+    def ask(self, realm: str, client_id: str, answered: Callable[[OriginAnswer], None]) -> None:
+        """Look one client up, and record it if there is one; `answered` is called once, perhaps before this returns."""
+        ...
+
+
 class Directory:
     """The registry as one worker sees it.
 
@@ -24,6 +35,7 @@ class Directory:
     :param max_stale_s: how long after the last good poll known clients still pass while the store is away
     :param negative_s: how long an unknown id is remembered
     :param report: see `Changes`
+    :param origin: who is asked for ids that the store does not know
     """
 
     def __init__(
@@ -34,12 +46,14 @@ class Directory:
         max_stale_s: float = 30.0,
         negative_s: float = 3.0,
         report: Report | None = None,
+        origin: Origin | None = None,
     ) -> None:
         self._link = link
+        self._origin = origin
         self._max_stale_s = max_stale_s
         self._flights: dict[ClientKey, _Flight] = {}
         self.cache = Cache(entries, missing_s=negative_s)
-        self.changes = Changes(link, self._changed, self._all_changed, report)
+        self.changes = Changes(link, self.changed, self._all_changed, report)
         self.hits = 0
         """Answered by L1 alone."""
         self.misses = 0
@@ -48,6 +62,8 @@ class Directory:
         """Answered by the memory of unknown ids alone."""
         self.stale_served = 0
         """Answered by L1 because the store was away."""
+        self.learned = 0
+        """Found by the origin, and recorded."""
 
     def start(self) -> None:
         """Begin to follow changes."""
@@ -68,25 +84,52 @@ class Directory:
                 return client
             if self.cache.is_missing(key, now_s):
                 self.negative_hits += 1
-                return _MISSING
-        return self._ask(key)
+                return _MISSING if self._origin is None else self._begin(key, self._ask_origin)
+        return self._begin(key, self._ask_store)
 
-    def _ask(self, key: ClientKey) -> "Found | asyncio.Future[Found]":
+    def _begin(self, key: ClientKey, ask: "Callable[[ClientKey, _Flight], None]") -> "Found | asyncio.Future[Found]":
         flight = self._flights.get(key)
         if flight is None:
-            self.misses += 1
             flight = _Flight()
             self._flights[key] = flight
-            self._link.call((b"GET", client_key(*key)), lambda reply: self._landed(key, flight, reply))
+            ask(key, flight)
             if flight.found is not None:
                 return flight.found
         waiter: asyncio.Future[Found] = self._link.loop.create_future()
         flight.waiters.append(waiter)
         return waiter
 
+    def _ask_store(self, key: ClientKey, flight: "_Flight") -> None:
+        self.misses += 1
+        self._link.call((b"GET", client_key(*key)), lambda reply: self._landed(key, flight, reply))
+
+    def _ask_origin(self, key: ClientKey, flight: "_Flight") -> None:
+        assert self._origin is not None
+        self._origin.ask(*key, lambda answer: self._told(key, flight, answer))
+
     def _landed(self, key: ClientKey, flight: "_Flight", reply: Reply) -> None:
-        del self._flights[key]
         found = self._read(key, flight, reply)
+        if not isinstance(found, Missing) or self._origin is None:
+            self._end(key, flight, found)
+        elif flight.taught:
+            self.cache.evict(key)
+            self._end(key, flight, Unavailable(Reason.STORE_ANSWER, "a record that was just written is not there"))
+        else:
+            self._ask_origin(key, flight)
+
+    def _told(self, key: ClientKey, flight: "_Flight", answer: OriginAnswer) -> None:
+        if not isinstance(answer, Learned):
+            self._end(key, flight, answer)
+            return
+        # What counts is the record, and nothing that was not read from the store (R25).
+        self.learned += 1
+        self.cache.evict(key)
+        flight.taught = True
+        flight.outdated = False
+        self._ask_store(key, flight)
+
+    def _end(self, key: ClientKey, flight: "_Flight", found: Found) -> None:
+        del self._flights[key]
         flight.found = found
         for waiter in flight.waiters:
             if not waiter.done():
@@ -121,7 +164,8 @@ class Directory:
                 return client
         return why
 
-    def _changed(self, realm: str, client_id: str) -> None:
+    def changed(self, realm: str, client_id: str) -> None:
+        """What is known of a client is not so any more."""
         key = (realm, client_id)
         self.cache.evict(key)
         flight = self._flights.get(key)
@@ -136,11 +180,12 @@ class Directory:
 
 class _Flight:
     """One question to the store and those who wait for its answer. `outdated`: the client changed meanwhile, so the
-    answer may be older than the notice and must not be remembered."""
+    answer may be older than the notice and must not be remembered. `taught`: the origin was asked already."""
 
-    __slots__ = ("found", "outdated", "waiters")
+    __slots__ = ("found", "outdated", "taught", "waiters")
 
     def __init__(self) -> None:
         self.found: Found | None = None
         self.outdated = False
+        self.taught = False
         self.waiters: list[asyncio.Future[Found]] = []

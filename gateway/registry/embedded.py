@@ -5,10 +5,11 @@ import os
 import subprocess
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Final
 
 from gateway.registry import embedded_process
-from gateway.registry.embedded_files import REQUEST_USER, Files, trouble
+from gateway.registry.embedded_files import ONBOARDING_USER, REQUEST_USER, Files, trouble
 from gateway.registry.file_lock import FileLock
 from gateway.registry.store_url import EmbeddedStore, Endpoint
 
@@ -37,6 +38,11 @@ class Server:
     def request(self) -> Endpoint:
         """For the request path: reads records, sets claims (R27)."""
         return _request(self._files)
+
+    @property
+    def onboarding(self) -> Endpoint:
+        """For recording new devices, and nothing else (R27)."""
+        return _as_user(self._files, ONBOARDING_USER, self._files.onboarding_password)
 
     @property
     def pid(self) -> int | None:
@@ -102,6 +108,11 @@ class Server:
         if self._process is not None:
             self._process.wait()
         return True
+
+
+def request_endpoint(store: EmbeddedStore) -> Endpoint:
+    """Where the request path reaches the server that runs (R27)."""
+    return _request(Files(store.directory))
 
 
 @contextlib.contextmanager
@@ -182,4 +193,8 @@ def _admin(files: Files) -> Endpoint:
 
 
 def _request(files: Files) -> Endpoint:
-    return Endpoint(path=str(files.socket()), user=REQUEST_USER, password=files.request_password(), embedded=True)
+    return _as_user(files, REQUEST_USER, files.password)
+
+
+def _as_user(files: Files, user: str, password: Path) -> Endpoint:
+    return Endpoint(path=str(files.socket()), user=user, password=files.read_password(password), embedded=True)

@@ -16,6 +16,8 @@ from gateway.registry.store_url import EmbeddedStore
 
 REQUEST_USER: Final = "wfmgw-request"
 """Store user of the request path (R27)."""
+ONBOARDING_USER: Final = "wfmgw-onboarding"
+"""Store user of the code that records new devices, and of nothing else (R27)."""
 _SOCKET_PATH_LIMIT_BYTES: Final = 100  # sun_path holds 104 octets on macOS, 108 on Linux
 _LOG_LIMIT_BYTES: Final = 1 << 20
 
@@ -35,12 +37,17 @@ maxmemory {maxmemory_bytes}
 maxmemory-policy noeviction
 """
 
-# R27: the request path reads records, follows changes, sets and releases replay claims, and that is all.
+# R27: the request path reads records, follows changes, sets and releases replay claims, and that is all. Onboarding
+# leases keys, writes records, index and notices, and counts first contacts; it neither reads nor makes claims.
 _USERS: Final = """\
 user default on nopass ~* &* +@all
 user {user} on #{password_sha256} resetchannels \
-%R~{client}* %R~{spki}* %R~{changes} %RW~{seen}* \
+%R~{client}* %R~{spki}* %R~{pin}* %R~{changes} %RW~{seen}* \
 -@all +get +set +xrange +xrevrange +ping +hello +auth +select +client|setname
+user {onboarding_user} on #{onboarding_sha256} resetchannels \
+%RW~{client}* %RW~{spki}* %RW~{changes} %RW~{tofu}* \
+-@all +get +set +del +eval +xadd +incr +decr +expire +waitaof \
++ping +echo +hello +auth +reset +quit +select +client|setname +client|setinfo +client|id +info
 """
 
 
@@ -92,6 +99,11 @@ class Files(msgspec.Struct, frozen=True):
     def password(self) -> Path:
         """The password of the request path's user."""
         return self.directory / "request.password"
+
+    @property
+    def onboarding_password(self) -> Path:
+        """The password of the user that records new devices."""
+        return self.directory / "onboarding.password"
 
     def prepare(self, create: bool) -> None:
         """Make the directory ours alone (R27), creating it if `create` says so.
@@ -176,13 +188,13 @@ class Files(msgspec.Struct, frozen=True):
         ours = stat.S_ISDIR(found.st_mode) and found.st_uid == os.geteuid() and not stat.S_IMODE(found.st_mode) & 0o077
         return recorded if ours else None
 
-    def request_password(self) -> str:
-        """The password of the request path's user, made at first use."""
+    def read_password(self, path: Path) -> str:
+        """The password in one of our files, made at first use."""
         try:
-            return self.password.read_text()
+            return path.read_text()
         except FileNotFoundError:
             password = secrets.token_urlsafe(32)
-            self.write(self.password, password)
+            self.write(path, password)
             return password
 
     def write_configuration(self, store: EmbeddedStore) -> None:
@@ -192,14 +204,21 @@ class Files(msgspec.Struct, frozen=True):
         name = socket.name if socket.parent == self.directory else str(socket)
         users = _USERS.format(
             user=REQUEST_USER,
-            password_sha256=sha256(self.request_password().encode()).hexdigest(),
+            password_sha256=self._password_sha256(self.password),
+            onboarding_user=ONBOARDING_USER,
+            onboarding_sha256=self._password_sha256(self.onboarding_password),
             client=keys.CLIENT_PREFIX.decode(),
             spki=keys.SPKI_PREFIX.decode(),
+            pin=keys.PIN_PREFIX.decode(),
+            tofu=keys.TOFU_PREFIX.decode(),
             changes=keys.CHANGES.decode(),
             seen=keys.SEEN_PREFIX.decode(),
         )
         self.write(self.directory / "users.acl", users)
         self.write(self.configuration, _CONFIGURATION.format(socket=name, maxmemory_bytes=store.maxmemory_bytes))
+
+    def _password_sha256(self, path: Path) -> str:
+        return sha256(self.read_password(path).encode()).hexdigest()
 
     def write(self, path: Path, text: str) -> None:
         """Write one small file, whole or not at all, for our eyes only."""

@@ -8,6 +8,10 @@ CLIENT_PREFIX: Final = b"wfmgw:client:"
 """Before `<realm>:<client id>`: the client's record in JSON."""
 SPKI_PREFIX: Final = b"wfmgw:spki:"
 """Before `<realm>:<hex SHA-256 of the SPKI>`: who has that key (R20)."""
+PIN_PREFIX: Final = b"wfmgw:pin:"
+"""Before `<realm>:<hex SHA-256 of a certificate or of a key>`: an operator vouches for it (R19)."""
+TOFU_PREFIX: Final = b"wfmgw:tofu:"
+"""Before `<realm>`, and `<realm>:<minute>`: how many were accepted on first contact (R19)."""
 SEEN_PREFIX: Final = b"wfmgw:seen:"
 """Before 16 octets: one replay claim (R13)."""
 EPOCH: Final = b"wfmgw:seen:epoch"
@@ -36,6 +40,16 @@ def client_key(realm: str, client_id: str) -> bytes:
 def spki_key(realm: str, spki_sha256: str) -> bytes:
     """Key of the index entry of one public key; `spki_sha256` is lower-case hex."""
     return b"wfmgw:spki:%b:%b" % (realm.encode(), spki_sha256.encode())
+
+
+def pin_key(realm: str, sha256: str) -> bytes:
+    """Key of one pin; `sha256` is lower-case hex."""
+    return b"wfmgw:pin:%b:%b" % (realm.encode(), sha256.encode())
+
+
+def tofu_key(realm: str, minute: int | None = None) -> bytes:
+    """Key of the count of first contacts, in all or in one minute since 1970."""
+    return TOFU_PREFIX + (realm if minute is None else f"{realm}:{minute}").encode()
 
 
 def seen_key(claim: bytes) -> bytes:

@@ -8,6 +8,7 @@ from typing import Final
 
 from gateway.clock import Clock
 from gateway.reasons import Reason
+from gateway.registry import lineage
 from gateway.registry.answers import Unavailable
 from gateway.registry.dial import dial, greeting, tls_context
 from gateway.registry.resp import Reply, pack
@@ -51,6 +52,8 @@ class Link:
         self.on_connect: list[Callable[[], None]] = []
         """Called when a connection can be used, before anybody else can send on it."""
         self.on_disconnect: list[Callable[[], None]] = []
+        self.lineage = b""
+        """Id of the lineage of writes that the server continues; empty where no replica can take its place (R13)."""
         self._endpoint = endpoint
         self._context = tls_context(endpoint)
         self._timeout_s = timeout_s
@@ -69,6 +72,10 @@ class Link:
         self._why = Unavailable(Reason.STORE_UNAVAILABLE, "there has been no connection to the store yet")
         self._full = Unavailable(Reason.STORE_UNAVAILABLE, f"{limit} replies of the store are outstanding")
         self._ready: list[asyncio.Future[None]] = []
+        if endpoint.replicated:
+            watch = lineage.Watch(self)
+            self.on_connect.append(watch.begin)
+            self.on_disconnect.append(watch.end)
 
     @property
     def connected(self) -> bool:
@@ -161,7 +168,12 @@ class Link:
         self.call((b"PING", nonce), compare)
 
     def _dial(self) -> None:
+        """Open a connection, now that it is time to; where to, is for a subclass to find out."""
         self._timer = None
+        self._open(self._endpoint)
+
+    def _open(self, endpoint: Endpoint) -> None:
+        self._endpoint = endpoint
         wire = Wire(self.loop, self.clock, self._timeout_s, self._drop_after_s, self._greet, self._lost)
         self._opening = wire
         self._timer = self.loop.call_later(self._drop_after_s, self._too_slow, wire)
@@ -188,15 +200,19 @@ class Link:
     def _greet(self, wire: Wire) -> None:
         nonce = os.urandom(8).hex().encode()
         commands = greeting(self._endpoint, nonce)
-        wire.send(b"".join(commands), _Greeting(len(commands), nonce, lambda why: self._greeted(wire, why)))
+        wire.send(b"".join(commands), _Greeting(len(commands), nonce, lambda said: self._greeted(wire, said)))
         wire.send(pack(b"CLIENT", b"SETNAME", _NAME), Exchange())  # for the operator's CLIENT LIST: may be forbidden
 
-    def _greeted(self, wire: Wire, why: Unavailable | None) -> None:
+    def _greeted(self, wire: Wire, said: list[Reply] | Unavailable) -> None:
         if wire.ended or wire is not self._opening:
             return
-        if why is not None:
-            wire.drop(why)
-            return
+        found = lineage.read(said[-2]) if self._endpoint.replicated and isinstance(said, list) else b""
+        for why in (said, found):
+            if isinstance(why, Unavailable):
+                wire.drop(why)
+                return
+        assert isinstance(found, bytes)
+        self.lineage = found
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -234,6 +250,9 @@ class Link:
         if not self._told_lost:
             self._told_lost = True
             self._tell("store.lost", why.detail)
+        self._redial()
+
+    def _redial(self) -> None:
         pause_s = min(_LONGEST_PAUSE_S, _SHORTEST_PAUSE_S * 2**self._failures)
         self._failures = min(self._failures + 1, 10)
         self._timer = self.loop.call_later(pause_s * (0.5 + self._jitter() / 2), self._dial)
@@ -264,7 +283,7 @@ class _Greeting(Exchange):
 
     __slots__ = ("_done", "_nonce")
 
-    def __init__(self, expects: int, nonce: bytes, done: Callable[[Unavailable | None], None]) -> None:
+    def __init__(self, expects: int, nonce: bytes, done: Callable[[list[Reply] | Unavailable], None]) -> None:
         super().__init__(expects)
         self._nonce = nonce
         self._done = done
@@ -277,7 +296,7 @@ class _Greeting(Exchange):
         if replies[-1] != self._nonce:
             self._done(Unavailable(Reason.STORE_ANSWER, "the store's first reply does not fit its question"))
             return
-        self._done(None)
+        self._done(replies)
 
     def give_up(self, why: Unavailable) -> None:
         self._done(why)

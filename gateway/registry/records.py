@@ -6,6 +6,10 @@ from typing import Final
 import msgspec
 
 from gateway.model import Certificate, Client, KeyType, Status
+from gateway.registry.issued import issued
+
+WAITING: Final = ("wfmgw-onboarding", "awaits-id")
+"""The label of a client that has no id of its WFM yet: it was held back for approval under the hash of its key."""
 
 
 class RecordMismatch(Exception):
@@ -43,6 +47,12 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     tenant: str = ""
 
 
+class _Written(StoredCertificate, frozen=True, kw_only=True, omit_defaults=True):
+    """How a certificate stands in the store: with what revocation lists know it by, so that no request has to ask."""
+
+    issued: bytes = b""
+
+
 class _Hot(msgspec.Struct, frozen=True, gc=False):
     """The part of a record that a request needs; the decoder skips the rest without making objects of it."""
 
@@ -62,7 +72,8 @@ _whole: Final = msgspec.json.Decoder(Record)
 
 def encode(record: Record) -> bytes:
     """The record as JSON; octets become base64 text."""
-    return _encoder.encode(record)
+    certs = tuple([_Written(**msgspec.structs.asdict(known), issued=issued(known.der)) for known in record.certs])
+    return _encoder.encode(msgspec.structs.replace(record, certs=certs))
 
 
 def decode(data: bytes, realm: str, client_id: str) -> Client:
@@ -79,11 +90,14 @@ def decode(data: bytes, realm: str, client_id: str) -> Client:
         raise RecordMismatch(f"the record of {client_id} in realm {realm} is active but has no certificate")
     for certificate in hot.certs:
         _check_hash("key", certificate.spki, certificate.spki_sha256, client_id)
+    certificates = hot.certs
+    if not all(certificate.issued for certificate in certificates):
+        certificates = _named(certificates, data, client_id)
     return Client(
         realm,
         client_id,
         hot.status,
-        hot.certs,
+        certificates,
         hot.require_covered_digest,
         tuple(hot.labels.items()),
         hot.tenant,
@@ -104,6 +118,20 @@ def decode_whole(data: bytes, realm: str, client_id: str) -> Record:
         _check_hash("key", certificate.spki, certificate.spki_sha256, client_id)
         _check_hash("certificate", certificate.der, certificate.sha256, client_id)
     return record
+
+
+def _named(certificates: tuple[Certificate, ...], data: bytes, client_id: str) -> tuple[Certificate, ...]:
+    """The certificates of a record of before there were revocation lists, with what those know them by."""
+    try:
+        whole = _whole.decode(data)
+        return tuple(
+            [
+                msgspec.structs.replace(known, issued=issued(stored.der))
+                for known, stored in zip(certificates, whole.certs, strict=True)
+            ]
+        )
+    except (msgspec.DecodeError, ValueError, IndexError):
+        raise RecordMismatch(f"a certificate in the record of {client_id} is damaged") from None
 
 
 def _compare(realm: str, client_id: str, asked_realm: str, asked_id: str) -> None:

@@ -1,4 +1,4 @@
-"""Decides what becomes of a registration or a removal, given what the store has: one key, one client (R20, R22)."""
+"""Decides what becomes of a registration, given what the store has: one key, one client (R20, R22)."""
 
 from collections.abc import Mapping
 from enum import Enum, StrEnum
@@ -14,7 +14,10 @@ from gateway.registry.records import Record, StoredCertificate
 
 CERTIFICATE_LIMIT: Final = 4
 """Certificates of one client; more could not be tried within the four public-key operations of R5."""
-_TOMBSTONE: Final = "tombstone:"  # in the index, before the id that had the key; no id holds a colon (R2)
+TOMBSTONE: Final = "tombstone:"
+"""In the index, before the id that had the key; no id holds a colon (R2)."""
+LEASE: Final = "lease:"
+"""In the index, before the token of whoever onboards the key at this moment (R21)."""
 
 
 class Outcome(StrEnum):
@@ -28,12 +31,21 @@ class Outcome(StrEnum):
     EXTENDED = "extended"
     LIFTED = "lifted"
     REMOVED = "removed"
+    REVOKED = "revoked"
+    RETIRED = "retired"
+    APPROVED = "approved"
+    ROTATED = "rotated"
+    RESTORED = "restored"
 
     ID_TAKEN = "id_taken"
     KEY_TAKEN = "key_taken"
     ID_REMOVED = "id_removed"
     KEY_REMOVED = "key_removed"
     TOO_MANY = "too_many_certificates"
+    WAITS = "waits_for_approval"
+    NOT_PENDING = "not_pending"
+    NOT_ACTIVE = "not_active"
+    DIFFERS = "differs"
     UNKNOWN = "unknown_client"
     DAMAGED = "damaged_record"
 
@@ -50,6 +62,10 @@ _REFUSED: Final = frozenset(
         Outcome.ID_REMOVED,
         Outcome.KEY_REMOVED,
         Outcome.TOO_MANY,
+        Outcome.WAITS,
+        Outcome.NOT_PENDING,
+        Outcome.NOT_ACTIVE,
+        Outcome.DIFFERS,
         Outcome.UNKNOWN,
         Outcome.DAMAGED,
     }
@@ -65,25 +81,30 @@ class OtherKey(Enum):
 
 
 class Registration(msgspec.Struct, frozen=True, kw_only=True):
-    """One certificate to be bound to one client id. `require_covered_digest` None leaves what the client has; `lift`
-    also takes an id or a key that was removed (R22)."""
+    """One certificate to be bound to one client id. `require_covered_digest`, `tenant` and `labels` None leave what the
+    client has; a new one is `status` active, or pending until an operator approves it; `lift` also takes an id or a key
+    that was removed (R22)."""
 
     realm: str
     client_id: str
     certificate: StoredCertificate
     require_covered_digest: bool | None = None
+    tenant: str | None = None
+    labels: dict[str, str] | None = None
+    status: Status = Status.ACTIVE
     other_key: OtherKey = OtherKey.REFUSE
     lift: bool = False
 
 
 class Decision(msgspec.Struct, frozen=True):
-    """The outcome with a sentence for the operator, the record to write (None: write nothing), and the index entries by
-    SPKI hash."""
+    """The outcome with a sentence for the operator, the record to write (None: write nothing), the index entries by
+    SPKI hash, and the SHA-256 of the certificate that came with it, for the notice."""
 
     outcome: Outcome
     sentence: str
     record: Record | None = None
     index: Mapping[str, str] = {}
+    sha256: str = ""
 
 
 def prepare(realm: str, client_id: str, data: bytes, source: str, now_s: int) -> Registration:
@@ -94,9 +115,17 @@ def prepare(realm: str, client_id: str, data: bytes, source: str, now_s: int) ->
     :raises ConfigError: config.invalid for the id or realm, config.unreadable for the certificate
     """
     check_names(realm, client_id)
+    return Registration(realm=realm, client_id=client_id, certificate=read_stored(data, source, now_s))
+
+
+def read_stored(data: bytes, source: str, now_s: int) -> StoredCertificate:
+    """One certificate as a record keeps it.
+
+    :raises ConfigError: config.unreadable
+    """
     _, der = read_certificate(data, source)
     known = describe(der, source)
-    certificate = StoredCertificate(
+    return StoredCertificate(
         der=der,
         sha256=known.sha256,
         spki=known.spki,
@@ -107,7 +136,6 @@ def prepare(realm: str, client_id: str, data: bytes, source: str, now_s: int) ->
         not_after=known.not_after,
         added=now_s,
     )
-    return Registration(realm=realm, client_id=client_id, certificate=certificate)
 
 
 def check_names(realm: str, client_id: str) -> None:
@@ -132,92 +160,107 @@ def decide(wanted: Registration, existing: Record | None, owners: Mapping[str, s
     :param owners: index entries of the new key and of the record's keys, by SPKI hash
     """
     new = wanted.certificate
-    owner = owners.get(new.spki_sha256, "")
-    removed_key = owner.startswith(_TOMBSTONE)
-    if owner and not removed_key and owner != wanted.client_id:
-        return _no(Outcome.KEY_TAKEN, f"the key belongs to client {owner} already: one key, one client")
-    if removed_key and not wanted.lift:
-        who = owner.removeprefix(_TOMBSTONE)
-        return _no(Outcome.KEY_REMOVED, f"the key was removed with client {who}; --lift takes it back")
+    refusal = key_refusal(new, wanted.client_id, owners, wanted.lift)
+    if refusal is not None:
+        return refusal
     if existing is None:
-        outcome = Outcome.LIFTED if removed_key else Outcome.ADDED
+        outcome = Outcome.LIFTED if owners.get(new.spki_sha256, "").startswith(TOMBSTONE) else Outcome.ADDED
         return _fresh(wanted, outcome, f"added with a {_kind(new)} key", now_s)
-    if existing.status is not Status.ACTIVE:
-        if not wanted.lift:
-            return _no(Outcome.ID_REMOVED, f"the client is a {existing.status.value} one; --lift takes the id back")
-        return _fresh(wanted, Outcome.LIFTED, f"taken back with a {_kind(new)} key", now_s)
-    return _change(wanted, existing, owners)
+    if existing.status is Status.ACTIVE:
+        return _change(wanted, existing, owners)
+    if wanted.lift:
+        lifted = _fresh(wanted, Outcome.LIFTED, f"taken back with a {_kind(new)} key", now_s)
+        # Keys that wait for approval still stand in the index.
+        return msgspec.structs.replace(lifted, index={**buried(existing, owners), **lifted.index})
+    if existing.status is not Status.PENDING:
+        return no(Outcome.ID_REMOVED, f"the client is a {existing.status.value} one; --lift takes the id back")
+    if wanted.status is Status.PENDING and any(known.sha256 == new.sha256 for known in existing.certs):
+        return Decision(Outcome.UNCHANGED, "waits for approval already")
+    return no(Outcome.WAITS, "the client waits for an operator's approval")
 
 
 def _change(wanted: Registration, existing: Record, owners: Mapping[str, str]) -> Decision:
     new = wanted.certificate
-    covered = (
-        existing.require_covered_digest if wanted.require_covered_digest is None else wanted.require_covered_digest
-    )
-    known = msgspec.structs.replace(existing, require_covered_digest=covered)
-    same_key = [certificate for certificate in existing.certs if certificate.spki_sha256 == new.spki_sha256]
-    if any(certificate.sha256 == new.sha256 for certificate in same_key):
-        if known == existing and owners.get(new.spki_sha256) == existing.id:
+    client = _with_settings(wanted, existing)
+    same_key = [known for known in existing.certs if known.spki_sha256 == new.spki_sha256]
+    # R22: what was rotated away does not come back with an old list, nor with a new certificate for the same key.
+    retiring = next((known.retire_after for known in same_key if known.retire_after is not None), None)
+    if wanted.lift and retiring is not None:
+        retiring = None
+    elif any(known.sha256 == new.sha256 for known in same_key):
+        if client == existing and owners.get(new.spki_sha256) == existing.id:
             return Decision(Outcome.UNCHANGED, "registered with this certificate already")
-        return _keep(Outcome.UPDATED, "settings changed", known, new)
+        return _keep(Outcome.UPDATED, "settings changed", client, new)
     if same_key:
-        certs = tuple(new if certificate in same_key else certificate for certificate in existing.certs)
-        renewed = msgspec.structs.replace(known, certs=certs)
+        new = msgspec.structs.replace(new, retire_after=retiring)
+        certs = tuple(new if known in same_key else known for known in existing.certs)
+        renewed = msgspec.structs.replace(client, certs=certs)
         return _keep(Outcome.RENEWED, "new certificate for the same key", renewed, new)
     match wanted.other_key:
         case OtherKey.REFUSE:
-            return _no(
+            return no(
                 Outcome.ID_TAKEN,
                 "the client has another key; --replace puts this one in its place, --beside keeps both",
             )
         case OtherKey.BESIDE if len(existing.certs) >= CERTIFICATE_LIMIT:
-            return _no(Outcome.TOO_MANY, f"the client has {CERTIFICATE_LIMIT} certificates, which is the most")
+            return no(Outcome.TOO_MANY, f"the client has {CERTIFICATE_LIMIT} certificates, which is the most")
         case OtherKey.BESIDE:
-            extended = msgspec.structs.replace(known, certs=(*existing.certs, new))
+            extended = msgspec.structs.replace(client, certs=(*existing.certs, new))
             return _keep(Outcome.EXTENDED, "one more certificate", extended, new)
         case OtherKey.REPLACE:
-            replaced = msgspec.structs.replace(known, certs=(new,))
+            replaced = msgspec.structs.replace(client, certs=(new,))
             # R22: the old key must not come back by itself.
-            index = {**_tombstones(existing, owners), new.spki_sha256: existing.id}
-            return Decision(Outcome.REPLACED, f"replaced by a {_kind(new)} key", replaced, index)
+            index = {**buried(existing, owners), new.spki_sha256: existing.id}
+            return Decision(Outcome.REPLACED, f"replaced by a {_kind(new)} key", replaced, index, new.sha256)
 
 
-def decide_removal(
-    client_id: str, existing: Record | None, owners: Mapping[str, str], reason: str, now_s: int
-) -> Decision:
-    """What a removal leads to: a tombstone for the id and for each of its keys (R22)."""
-    if existing is None:
-        return _no(Outcome.UNKNOWN, f"there is no client {client_id}")
-    if existing.status is Status.TOMBSTONE:
-        return _no(Outcome.ID_REMOVED, f"client {client_id} was removed already")
-    record = msgspec.structs.replace(existing, status=Status.TOMBSTONE, since=now_s, reason=reason)
-    return Decision(Outcome.REMOVED, "removed", record, _tombstones(existing, owners))
+def _with_settings(wanted: Registration, record: Record) -> Record:
+    named = {
+        name: value
+        for name in ("require_covered_digest", "tenant", "labels")
+        if (value := getattr(wanted, name)) is not None
+    }
+    return msgspec.structs.replace(record, **named)
 
 
 def _fresh(wanted: Registration, outcome: Outcome, sentence: str, now_s: int) -> Decision:
     record = Record(
         realm=wanted.realm,
         id=wanted.client_id,
-        status=Status.ACTIVE,
+        status=wanted.status,
         since=now_s,
         certs=(wanted.certificate,),
-        require_covered_digest=wanted.require_covered_digest,
     )
-    return _keep(outcome, sentence, record, wanted.certificate)
+    return _keep(outcome, sentence, _with_settings(wanted, record), wanted.certificate)
 
 
 def _keep(outcome: Outcome, sentence: str, record: Record, new: StoredCertificate) -> Decision:
-    return Decision(outcome, sentence, record, {new.spki_sha256: record.id})
+    return Decision(outcome, sentence, record, {new.spki_sha256: record.id}, new.sha256)
 
 
-def _no(outcome: Outcome, sentence: str) -> Decision:
+def no(outcome: Outcome, sentence: str) -> Decision:
+    """A refusal: nothing is written."""
     return Decision(outcome, sentence)
 
 
-def _tombstones(record: Record, owners: Mapping[str, str]) -> dict[str, str]:
+def key_refusal(new: StoredCertificate, client_id: str, owners: Mapping[str, str], lift: bool) -> Decision | None:
+    """Why the client cannot have the key: it is another client's (R20), or was removed and is not lifted (R22)."""
+    owner = owners.get(new.spki_sha256, "")
+    if owner.startswith(TOMBSTONE):
+        who = owner.removeprefix(TOMBSTONE)
+        return None if lift else no(Outcome.KEY_REMOVED, f"the key was removed with client {who}; --lift takes it back")
+    if owner.startswith(LEASE):
+        return no(Outcome.KEY_TAKEN, "the key is being onboarded at this moment: try again in two minutes")
+    if owner not in ("", client_id):
+        return no(Outcome.KEY_TAKEN, f"the key belongs to client {owner} already: one key, one client")
+    return None
+
+
+def buried(record: Record, owners: Mapping[str, str]) -> dict[str, str]:
+    """Tombstones for the index entries of the record's keys (R22)."""
     # An index entry that names somebody else is not this client's to bury.
     return {
-        certificate.spki_sha256: _TOMBSTONE + record.id
+        certificate.spki_sha256: TOMBSTONE + record.id
         for certificate in record.certs
         if owners.get(certificate.spki_sha256, "") in ("", record.id)
     }

@@ -9,19 +9,24 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from gateway.reasons import ConfigError, Reason
-from gateway.registry.store_url import Endpoint
+from gateway.registry.store_url import ClusterStore, Endpoint, RemoteStore, SentinelStore
 
 TIMEOUT_S: Final = 5.0
+SENTINEL_TIMEOUT_S: Final = 1.0
 _OLDEST: Final = (6, 2)
 
 
-def connect(endpoint: Endpoint) -> "redis.Redis":
-    """A client of one connection, tried out: it answers, lets us in, and is not too old.
+def connect(store: RemoteStore) -> "redis.Redis":
+    """A client of one connection, tried out: it answers, lets us in, and is not too old. Of a master with sentinels it
+    is to the present master, and ends with its rule.
 
     :raises ConfigError: config.store_unreachable
     """
+    if isinstance(store, ClusterStore):
+        raise trouble(store, "is a cluster, which is not supported yet")
+    endpoint = find_master(store) if isinstance(store, SentinelStore) else store
     with translated(endpoint):
-        client = redis.Redis(**_options(endpoint))
+        client = redis.Redis(**options(endpoint))
     try:
         with translated(endpoint):
             client.ping()
@@ -29,13 +34,57 @@ def connect(endpoint: Endpoint) -> "redis.Redis":
             if server[1] < _OLDEST:
                 found = ".".join(map(str, server[1]))
                 raise trouble(endpoint, f"is version {found}: Redis 6.2 or later, or Valkey, is needed")
+            if endpoint.replicated and client.info("replication")["role"] != "master":
+                raise trouble(endpoint, "is named as the master, but is a replica: try again when the failover is over")
     except ConfigError:
         client.close()
         raise
     return client
 
 
-def version(client: "redis.Redis", endpoint: Endpoint) -> str:
+def find_master(store: SentinelStore) -> Endpoint:
+    """Ask all sentinels; the one with the highest configuration epoch knows best.
+
+    :raises ConfigError: config.store_unreachable if none of them knows
+    """
+    known: list[tuple[int, str, int]] = []
+    why = ""
+    for host, port in store.addresses:
+        where = f"the sentinel {host}:{port}"
+        try:
+            epoch, address = _ask_sentinel(store.server(host, port), store.master)
+            known.append((epoch, *address))
+        except redis.exceptions.ResponseError as error:
+            why = f"{where} answers: {_said(error)}"
+        except (redis.exceptions.RedisError, TypeError, ValueError, KeyError) as error:
+            why = f"{where} cannot be asked: {_said(error)}"
+    if not known:
+        raise trouble(store, f"cannot be reached: {why}")
+    _, host, port = max(known)
+    return store.server(host, port, store.db)
+
+
+def _ask_sentinel(endpoint: Endpoint, master: str) -> tuple[int, tuple[str, int]]:
+    timeouts = {"socket_timeout": SENTINEL_TIMEOUT_S, "socket_connect_timeout": SENTINEL_TIMEOUT_S}
+    settings = options(endpoint) | timeouts
+    try:
+        # Sentinels have their own passwords, or none: the master's is offered only to one that asks for it.
+        return _master_by(settings | {"username": None, "password": None}, master)
+    except redis.exceptions.AuthenticationError:
+        if not endpoint.password:
+            raise
+        return _master_by(settings, master)
+
+
+def _master_by(settings: dict[str, Any], master: str) -> tuple[int, tuple[str, int]]:
+    sentinel: Any
+    with contextlib.closing(redis.Redis(**settings)) as sentinel:
+        epoch = int(sentinel.sentinel_master(master)["config-epoch"])
+        host, port = sentinel.sentinel_get_master_addr_by_name(master)
+        return epoch, (host.decode() if isinstance(host, bytes) else host, int(port))
+
+
+def version(client: "redis.Redis", endpoint: RemoteStore) -> str:
     """Product and version of the server, for example `valkey 9.1.2`; empty if it does not tell.
 
     :raises ConfigError: config.store_unreachable
@@ -57,8 +106,13 @@ def _version(client: "redis.Redis") -> tuple[str, tuple[int, ...]]:
     return "", _OLDEST
 
 
-def _options(endpoint: Endpoint) -> dict[str, Any]:
-    options: dict[str, Any] = {
+def options(endpoint: Endpoint) -> dict[str, Any]:
+    """How redis-py is to connect to one server.
+
+    Its pool hands the one connection out again and again, to pipelines too: WAIT and WAITAOF speak of what was written
+    on their own connection only, and a `single_connection_client` has another one for its pipelines.
+    """
+    found: dict[str, Any] = {
         "db": endpoint.db,
         "username": endpoint.user or None,
         "password": endpoint.password or None,
@@ -66,24 +120,23 @@ def _options(endpoint: Endpoint) -> dict[str, Any]:
         "socket_connect_timeout": TIMEOUT_S,
         "retry": Retry(NoBackoff(), 0),
         "protocol": 2,
-        "single_connection_client": True,
     }
     if endpoint.path:
-        del options["socket_connect_timeout"]
-        return options | {"unix_socket_path": endpoint.path}
-    options |= {"host": endpoint.host, "port": endpoint.port}
+        del found["socket_connect_timeout"]
+        return found | {"unix_socket_path": endpoint.path}
+    found |= {"host": endpoint.host, "port": endpoint.port}
     if endpoint.tls:
-        options |= {
+        found |= {
             "ssl": True,
             "ssl_ca_certs": None if endpoint.ca is None else str(endpoint.ca),
             "ssl_certfile": None if endpoint.client_cert is None else str(endpoint.client_cert),
             "ssl_keyfile": None if endpoint.client_key is None else str(endpoint.client_key),
         }
-    return options
+    return found
 
 
 @contextlib.contextmanager
-def translated(endpoint: Endpoint) -> Iterator[None]:
+def translated(endpoint: RemoteStore) -> Iterator[None]:
     """Turn what redis-py raises into one ConfigError."""
     try:
         yield
@@ -106,7 +159,7 @@ def translated(endpoint: Endpoint) -> Iterator[None]:
         raise trouble(endpoint, f"refused: {_said(error)}") from error
 
 
-def trouble(endpoint: Endpoint, what: str) -> ConfigError:
+def trouble(endpoint: RemoteStore, what: str) -> ConfigError:
     """The operator's error about this store."""
     return ConfigError(Reason.CONFIG_STORE, f"the store {endpoint} {what}")
 

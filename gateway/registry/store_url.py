@@ -1,18 +1,26 @@
-"""Reads a store URL into what can be connected to: an embedded store's directory, or the endpoint of a server."""
+"""Reads a store URL into what can be connected to: an embedded store's directory, one server, or a fleet of servers."""
 
 import ipaddress
+import re
 from pathlib import Path
-from typing import Final, TypeAlias
+from typing import Any, Final, TypeAlias
 from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
 import msgspec
 
+from gateway.config.address import split_authority
 from gateway.reasons import ConfigError, Reason
 
 DEFAULT_MAXMEMORY_BYTES: Final = 1 << 30
 DEFAULT_PORT: Final = 6379
-KNOWN: Final = "embedded:DIR, unix:///path, redis://host:port/db or rediss://host:port/db"
-_LATER: Final = ("redis+sentinel", "redis+cluster")
+SENTINEL_PORT: Final = 26379
+KNOWN: Final = (
+    "embedded:DIR, unix:///path, redis://host:port/db, redis+sentinel://host:port,.../MASTER/db or "
+    "redis+cluster://host:port,... (rediss for TLS)"
+)
+_SENTINEL: Final = ("redis+sentinel", "rediss+sentinel")
+_CLUSTER: Final = ("redis+cluster", "rediss+cluster")
+_MASTER: Final = re.compile(r"[A-Za-z0-9._-]{1,128}", re.ASCII)
 _UNITS: Final = {"": 1, "b": 1, "k": 1000, "kb": 1 << 10, "m": 10**6, "mb": 1 << 20, "g": 10**9, "gb": 1 << 30}
 _SMALLEST_MEMORY_BYTES: Final = 16 << 20
 
@@ -29,10 +37,11 @@ class EmbeddedStore(msgspec.Struct, frozen=True):
         return f"embedded:{self.directory}"
 
 
-class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
+class Endpoint(msgspec.Struct, frozen=True, kw_only=True, tag="server"):
     """Where a store server listens: a unix socket at `path`, or `host` and `port`. Its text never shows the password.
 
-    `embedded` says that the server is ours, so that registry writes can wait for the disk.
+    `embedded` says that the server is ours, so that registry writes can wait for the disk; `replicated`, that a replica
+    may take its place: then it must be the master, and which lineage of writes it continues is watched (R13).
     """
 
     path: str = ""
@@ -46,6 +55,7 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
     client_cert: Path | None = None
     client_key: Path | None = None
     embedded: bool = False
+    replicated: bool = False
 
     @property
     def plain_remote(self) -> bool:
@@ -62,7 +72,67 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
         return f"Endpoint({self})"
 
 
-StoreTarget: TypeAlias = EmbeddedStore | Endpoint
+class _Fleet(msgspec.Struct, frozen=True, kw_only=True):
+    """What Sentinel and Cluster have in common: where to ask, how to connect, and whose credentials to use."""
+
+    addresses: tuple[tuple[str, int], ...]
+    tls: bool = False
+    user: str = ""
+    password: str = ""
+    ca: Path | None = None
+    client_cert: Path | None = None
+    client_key: Path | None = None
+
+    @property
+    def plain_remote(self) -> bool:
+        """What is said crosses a network without TLS: unsafe (R27). Of the servers, only those named here are known."""
+        return not self.tls and not all(_is_loopback(host) for host, _ in self.addresses)
+
+    def server(self, host: str, port: int, db: int = 0) -> Endpoint:
+        """One of its servers."""
+        return Endpoint(
+            host=host,
+            port=port,
+            tls=self.tls,
+            db=db,
+            user=self.user,
+            password=self.password,
+            ca=self.ca,
+            client_cert=self.client_cert,
+            client_key=self.client_key,
+            replicated=True,
+        )
+
+    def _origin(self, kind: str) -> str:
+        listed = ",".join(f"[{host}]:{port}" if ":" in host else f"{host}:{port}" for host, port in self.addresses)
+        return f"{'rediss' if self.tls else 'redis'}+{kind}://{listed}"
+
+
+class SentinelStore(_Fleet, frozen=True, kw_only=True, tag="sentinel"):
+    """A master with replicas, which the sentinels at `addresses` watch under the name `master`."""
+
+    master: str
+    db: int = 0
+
+    def __str__(self) -> str:
+        return f"{self._origin('sentinel')}/{self.master}/{self.db}"
+
+    def __repr__(self) -> str:
+        return f"SentinelStore({self})"
+
+
+class ClusterStore(_Fleet, frozen=True, kw_only=True, tag="cluster"):
+    """A cluster, some of whose nodes are at `addresses`; they tell of the others."""
+
+    def __str__(self) -> str:
+        return self._origin("cluster")
+
+    def __repr__(self) -> str:
+        return f"ClusterStore({self})"
+
+
+RemoteStore: TypeAlias = Endpoint | SentinelStore | ClusterStore
+StoreTarget: TypeAlias = EmbeddedStore | RemoteStore
 
 
 def parse(url: str, base: Path | None = None) -> StoreTarget:
@@ -75,14 +145,16 @@ def parse(url: str, base: Path | None = None) -> StoreTarget:
         raise _invalid(f"store URL {url!r} has no scheme; known are {KNOWN}")
     if scheme == "embedded":
         return _embedded(rest, base or Path.cwd())
-    if scheme in _LATER:
-        raise _invalid(f"store URLs with {scheme}:// are not supported yet; known are {KNOWN}")
-    if scheme not in ("unix", "redis", "rediss"):
+    if scheme not in ("unix", "redis", "rediss", *_SENTINEL, *_CLUSTER):
         raise _invalid(f"store URL scheme {scheme!r} is unknown; known are {KNOWN}")
     if not rest.startswith("//"):
         raise _invalid(f"a store URL with {scheme} starts with {scheme}://")
     try:
         parts = urlsplit(url)
+        if scheme in _SENTINEL:
+            return _sentinel(parts)
+        if scheme in _CLUSTER:
+            return _cluster(parts)
         return _unix(parts) if scheme == "unix" else _network(parts)
     except ValueError as error:  # what urlsplit says of a bad port or bracket may repeat what was typed
         raise _invalid(f"the {scheme}:// store URL is malformed (host, port or brackets)") from error
@@ -149,6 +221,41 @@ def _network(parts: SplitResult) -> Endpoint:
         user=unquote(parts.username or ""),
         password=unquote(parts.password or ""),
     )
+
+
+def _sentinel(parts: SplitResult) -> SentinelStore:
+    master, _, db = parts.path.removeprefix("/").partition("/")
+    if _MASTER.fullmatch(master) is None:
+        raise _invalid(
+            f"a {parts.scheme}:// store URL ends with the master's name: {parts.scheme}://host:port,.../MASTER"
+        )
+    if db and not (db.isascii() and db.isdigit() and len(db) < 6):
+        raise _invalid(f"what follows the master's name in a {parts.scheme}:// store URL is a database number")
+    return SentinelStore(master=master, db=int(db or 0), **_fleet(parts, SENTINEL_PORT))
+
+
+def _cluster(parts: SplitResult) -> ClusterStore:
+    if parts.path not in ("", "/"):
+        raise _invalid(f"a {parts.scheme}:// store URL has no path: a cluster has only database 0")
+    return ClusterStore(**_fleet(parts, DEFAULT_PORT))
+
+
+def _fleet(parts: SplitResult, port: int) -> dict[str, Any]:
+    _no_more(parts)
+    info, _, hosts = parts.netloc.rpartition("@")
+    user, _, password = info.partition(":")
+    addresses = []
+    for authority in hosts.split(","):
+        read = split_authority(authority)
+        if read is None:
+            raise _invalid(f"a {parts.scheme}:// store URL lists host:port,host:port; one of them is malformed")
+        addresses.append((read[0], port if read[1] is None else read[1]))
+    return {
+        "addresses": tuple(addresses),
+        "tls": parts.scheme.startswith("rediss"),
+        "user": unquote(user),
+        "password": unquote(password),
+    }
 
 
 def _no_more(parts: SplitResult) -> None:

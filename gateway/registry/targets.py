@@ -6,7 +6,7 @@ import msgspec
 
 from gateway.config.store import Store as StoreSection
 from gateway.reasons import ConfigError, Reason
-from gateway.registry.store_url import EmbeddedStore, StoreTarget, parse
+from gateway.registry.store_url import EmbeddedStore, RemoteStore, StoreTarget, parse
 
 
 def request_target(section: StoreSection) -> StoreTarget:
@@ -21,6 +21,18 @@ def request_target(section: StoreSection) -> StoreTarget:
     if section.user is not None:
         changes["user"] = section.user
     return msgspec.structs.replace(target, **changes)
+
+
+def recording_target(section: StoreSection, target: RemoteStore) -> RemoteStore:
+    """What workers use to record devices: `target`, the request path's, for `store.onboarding_user` if there is one
+    (R27).
+
+    :raises ConfigError: config.unreadable
+    """
+    if section.onboarding_user is None or section.onboarding_password_file is None:
+        return target
+    password = _read_password(Path(section.onboarding_password_file), "onboarding_password_file")
+    return msgspec.structs.replace(target, user=section.onboarding_user, password=password)
 
 
 def admin_target(section: StoreSection) -> StoreTarget:
@@ -40,8 +52,8 @@ def _with_files(target: StoreTarget, section: StoreSection) -> StoreTarget:
     return msgspec.structs.replace(target, **{name: Path(path) for name, path in files.items() if path is not None})
 
 
-def _read_password(path: Path) -> str:
+def _read_password(path: Path, name: str = "password_file") -> str:
     try:
         return path.read_text().rstrip("\r\n")
     except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(Reason.CONFIG_UNREADABLE, f"store.password_file {path} cannot be read: {error}") from error
+        raise ConfigError(Reason.CONFIG_UNREADABLE, f"store.{name} {path} cannot be read: {error}") from error

@@ -4,7 +4,7 @@ from typing import Literal
 
 import msgspec
 
-Kind = Literal["open", "onboarding", "signed", "off"]
+Kind = Literal["open", "onboarding", "rotation", "signed", "off"]
 
 
 class Match(msgspec.Struct, frozen=True, gc=False):

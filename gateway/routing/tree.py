@@ -106,7 +106,7 @@ def _plant(root: Node, template: Template, base_path: str, realm: str) -> None:
         allowed |= _RELAXED[name]
     ends: Ends | None = None
     for index, segment in enumerate((base_path + template.path).split("/")[1:]):
-        if segment == CLIENT_ID and template.access is Access.SIGNED:
+        if segment == CLIENT_ID and template.access in (Access.SIGNED, Access.ROTATION):
             client_index = index
         if segment == REST or segment.startswith("{+"):
             if segment != REST:

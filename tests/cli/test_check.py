@@ -9,6 +9,7 @@ import pytest
 
 from gateway.cli.check import CLAIM_BYTES
 from gateway.cli.main import run
+from tests.support import certificates as made
 from tests.unit.config.documents import write
 
 
@@ -141,3 +142,11 @@ def test_help_has_an_example(capsys: pytest.CaptureFixture[str]) -> None:
 def test_file_is_required(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["check"]) == 2
     assert "--config" in capsys.readouterr().err
+
+
+def test_r19_authorities_are_read_as_onboarding_reads_them(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "ca.pem").write_bytes(made.OPENSSL_V1_PEM)
+    path = write(tmp_path)
+    path.write_text(path.read_text() + '\n[onboarding]\ntrust = ["ca"]\n[[onboarding.ca]]\nfile = "ca.pem"\n')
+    assert check(path) == 2
+    assert "the certificate of CN=dev does not say that it is an authority's" in capsys.readouterr().err

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.cli import clients_add, main
+from gateway.cli import main, progress
 from gateway.cli.shown import moment, shown
 from gateway.registry import embedded, embedded_process
 from gateway.registry.embedded_files import Files
@@ -267,7 +267,7 @@ def test_a_bar_appears_on_a_terminal_when_it_takes_long(
 ) -> None:
     folder_of(tmp_path / "certs", 3)
     assert "registering" not in run("add", "--from", "certs")[2]
-    monkeypatch.setattr(clients_add, "PROGRESS_AFTER_S", 0.0)
+    monkeypatch.setattr(progress, "AFTER_S", 0.0)
     assert "registering" not in run("add", "--from", "certs")[2]  # not a terminal
     monkeypatch.setenv("FORCE_COLOR", "1")
     monkeypatch.setenv("TERM", "xterm")

@@ -29,19 +29,23 @@ def test_help_names_every_command_without_loading_any() -> None:
     assert done.stdout.splitlines()[-1] == "0 ['gateway.cli.main', 'gateway.cli.shown']"
 
 
-@pytest.mark.parametrize("name", ["serve", "check", "clients", "sign", "explain", "demo"])
+@pytest.mark.parametrize("name", ["serve", "check", "clients", "store", "sign", "explain", "demo"])
 def test_every_command_can_be_loaded_and_has_an_example(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main.run([name, "--help"]) == 0
     shown = capsys.readouterr().out
     assert f"wfm-gateway {name}" in shown
-    if name != "clients":  # its own commands have them
+    if name not in ("clients", "store"):  # its own commands have them
         assert "Example" in shown
 
 
-@pytest.mark.parametrize("name", ["add", "list", "show", "remove"])
+@pytest.mark.parametrize(
+    "name",
+    ["add", "import", "list", "show", "remove", "revoke", "retire", "approve", "rotate", "history"],
+)
 def test_every_clients_command_has_an_example(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main.run(["clients", name, "--help"]) == 0
-    assert f"Example:\n    wfm-gateway clients {name} " in capsys.readouterr().out
+    examples = capsys.readouterr().out.partition("Example:\n")[2]
+    assert f"    wfm-gateway clients {name} " in examples
 
 
 def test_version(capsys: pytest.CaptureFixture[str]) -> None:

@@ -14,8 +14,9 @@ from gateway.registry.claims import Claims
 from gateway.registry.directory import Directory
 from gateway.registry.keys import CHANGES, client_key
 from gateway.registry.link import Link
+from gateway.registry.links import link_to
 from gateway.registry.records import Record, encode
-from gateway.registry.store_url import Endpoint
+from gateway.registry.store_url import RemoteStore
 from tests.fault.valkey import Valkey
 
 T = TypeVar("T")
@@ -98,7 +99,7 @@ class Worker:
 
 @asynccontextmanager
 async def worker(
-    endpoint: Endpoint, clock: Any, *, connect: bool = True, link_options: dict[str, Any] | None = None, **options: Any
+    store: RemoteStore, clock: Any, *, connect: bool = True, link_options: dict[str, Any] | None = None, **options: Any
 ) -> AsyncIterator[Worker]:
     """A worker whose link is open and whose first poll is done, unless `connect` is False."""
     events: list[tuple[str, str]] = []
@@ -107,7 +108,7 @@ async def worker(
         events.append((event, detail))
 
     loop = asyncio.get_running_loop()
-    link = Link(endpoint, clock, loop, report=report, jitter=lambda: 0.0, **(PATIENT | (link_options or {})))
+    link = link_to(store, clock, loop, report=report, jitter=lambda: 0.0, **(PATIENT | (link_options or {})))
     directory = Directory(link, report=report, **options)
     made = Worker(link, directory, Claims(link, directory.changes), events)
     link.start()

@@ -11,6 +11,7 @@ import pytest
 from gateway.registry.keys import EPOCH
 from gateway.registry.registration import prepare
 from gateway.registry.store import Store
+from gateway.registry.store_url import Endpoint
 from tests.fault.valkey import Valkey
 from tests.integration.backend import RecordingBackend
 from tests.integration.client import RawClient
@@ -64,9 +65,16 @@ def make_gateway(valkey: Valkey, backend: RecordingBackend, tmp_path: Path) -> I
     """Starts gateways with sections of the configuration as keyword arguments."""
     with ExitStack() as stack:
 
-        def make(*, clock: Any = None, upstream_url: str | None = None, **sections: Any) -> Gateway:
+        def make(
+            *,
+            clock: Any = None,
+            upstream_url: str | None = None,
+            store: Endpoint | None = None,
+            recording: Endpoint | None = None,
+            **sections: Any,
+        ) -> Gateway:
             config = make_config(upstream_url or backend.url, tmp_path, **sections)
-            return stack.enter_context(Gateway(config, valkey.endpoint, clock))
+            return stack.enter_context(Gateway(config, store or valkey.endpoint, clock, recording))
 
         yield make
 

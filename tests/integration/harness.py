@@ -73,9 +73,12 @@ class Device(msgspec.Struct, frozen=True):
 class Gateway:
     """A worker's runtime behind a real socket."""
 
-    def __init__(self, config: Config, store: Endpoint, clock: Clock | None = None) -> None:
+    def __init__(
+        self, config: Config, store: Endpoint, clock: Clock | None = None, recording: Endpoint | None = None
+    ) -> None:
         self._config = config
         self._store = store
+        self._recording = recording
         self._clock = clock or SystemClock()
         self._ready = threading.Event()
         self._failure: BaseException | None = None
@@ -150,7 +153,7 @@ class Gateway:
         self._loop = asyncio.get_running_loop()
         self._stop = asyncio.Event()
         log = Log(self._log_descriptor, self._config.log.level, self._clock)
-        self.runtime = Runtime(self._config, self._store, log, self._clock)
+        self.runtime = Runtime(self._config, self._store, log, self._clock, recording=self._recording)
         await self.runtime.start(5.0)
         while self.runtime.link.connected and self.runtime.directory.changes.epoch is None:
             await asyncio.sleep(0.005)

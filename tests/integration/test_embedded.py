@@ -356,3 +356,55 @@ def test_r13_the_replay_window_is_lost_only_when_the_machine_went_down_under_it(
         monkeypatch.setattr(embedded_process, "_boot", lambda: "another")
     with embedded.attach_or_start(store) as endpoint:
         assert (get(endpoint, keys.EPOCH.decode()) == b"123") is kept
+
+
+@pytest.fixture
+def onboarding_client(store: EmbeddedStore) -> Iterator["redis.Redis"]:
+    server = embedded.Server(store)
+    server.start()
+    put(server.admin, "wfmgw:pin:default:00", "{}")
+    put(server.admin, "other", "x")
+    endpoint = server.onboarding
+    with redis.Redis(
+        unix_socket_path=endpoint.path, username=endpoint.user, password=endpoint.password, protocol=2
+    ) as client:
+        yield client
+    server.stop()
+
+
+def test_r27_onboarding_writes_records_index_and_notices(onboarding_client: "redis.Redis") -> None:
+    client = onboarding_client
+    assert client.set("wfmgw:spki:default:00", "lease:1", nx=True, px=10_000)
+    script = "redis.call('SET', KEYS[1], 'dev1') redis.call('SET', KEYS[2], '{}') redis.call('XADD', KEYS[3], '*', 'a', 'b') return 1"
+    assert client.eval(script, 3, "wfmgw:spki:default:00", "wfmgw:client:default:dev1", keys.CHANGES) == 1
+    assert client.get("wfmgw:client:default:dev1") == b"{}"
+    assert client.execute_command("INCR", "wfmgw:tofu:default") == 1  # redis-py's incr is INCRBY
+    assert client.waitaof(1, 0, 4000)[0] == 1
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "GET other",
+        "SET other x",
+        "GET wfmgw:seen:epoch",
+        "SET wfmgw:seen:x 1",
+        "DEL wfmgw:seen:epoch",
+        "SET wfmgw:pin:default:01 x",
+        "DEL wfmgw:pin:default:00",
+        "XRANGE wfmgw:changes - +",
+        "EVAL return(redis.call('SET',KEYS[1],1)) 1 wfmgw:seen:x",
+        "EVAL return(redis.call('KEYS','*')) 0",
+        "KEYS *",
+        "SCAN 0",
+        "FLUSHALL",
+        "SHUTDOWN",
+        "CONFIG GET *",
+        "ACL LIST",
+    ],
+)
+def test_r27_onboarding_can_do_nothing_else(onboarding_client: "redis.Redis", command: str) -> None:
+    with pytest.raises(redis.exceptions.ResponseError) as refused:  # inside of a script it is one in general
+        onboarding_client.execute_command(*command.split())
+    said = str(refused.value).lower()
+    assert "permission" in said or "can't run this command" in said

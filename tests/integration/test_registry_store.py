@@ -15,10 +15,12 @@ import redis
 from gateway.model import Status
 from gateway.reasons import ConfigError, Reason
 from gateway.registry import embedded, keys, records
+from gateway.registry.damaged import Damaged
 from gateway.registry.records import Record
 from gateway.registry.registration import OtherKey, Outcome, Registration, prepare
-from gateway.registry.store import Damaged, Store
+from gateway.registry.store import Store
 from gateway.registry.store_url import EmbeddedStore, Endpoint
+from gateway.registry.writes import Writer
 from tests.fault.valkey import Valkey
 from tests.support import certificates as made
 
@@ -61,7 +63,14 @@ def test_a_client_is_written_with_its_index_and_a_notice(registry: Store, valkey
     assert records.decode(data, "default", "dev1").certificates[0].spki_sha256 == spki
     assert valkey.client.get(keys.spki_key("default", spki)) == b"dev1"
     assert notices(valkey) == [
-        {b"realm": b"default", b"id": b"dev1", b"what": b"added", b"who": b"cli:alice", b"when": b"%d" % NOW_S}
+        {
+            b"realm": b"default",
+            b"id": b"dev1",
+            b"what": b"added",
+            b"who": b"cli:alice",
+            b"when": b"%d" % NOW_S,
+            b"cert": registration.certificate.sha256.encode(),
+        }
     ]
     found = registry.get("default", "dev1")
     assert isinstance(found, Record)
@@ -140,17 +149,17 @@ def test_what_changed_since_it_was_read_is_decided_anew(
     registry: Store, valkey: Valkey, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     registration = wanted("dev1")
-    read = Store._read_all
+    read = Writer._read_all
     calls = []
 
-    def read_then_lose(self: Store, tasks: object) -> object:
+    def read_then_lose(self: Writer, tasks: object) -> object:
         found = read(self, tasks)
         if not calls:
             valkey.client.set(keys.spki_key("default", registration.certificate.spki_sha256), "faster")
         calls.append(tasks)
         return found
 
-    monkeypatch.setattr(Store, "_read_all", read_then_lose)
+    monkeypatch.setattr(Writer, "_read_all", read_then_lose)
     assert registry.add(registration).outcome is Outcome.KEY_TAKEN
     assert len(calls) == 2
     assert registry.get("default", "dev1") is None
@@ -160,10 +169,10 @@ def test_what_changed_since_it_was_read_is_decided_anew(
 def test_a_store_that_changes_all_the_time_is_given_up(
     registry: Store, valkey: Valkey, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    read = Store._read_all
+    read = Writer._read_all
     calls = []
 
-    def read_then_lose(self: Store, tasks: object) -> object:
+    def read_then_lose(self: Writer, tasks: object) -> object:
         found = read(self, tasks)
         calls.append(tasks)
         other = Record(realm="default", id="dev1", status=Status.PENDING, since=len(calls))
@@ -172,7 +181,7 @@ def test_a_store_that_changes_all_the_time_is_given_up(
 
     registry.add(wanted())
 
-    monkeypatch.setattr(Store, "_read_all", read_then_lose)
+    monkeypatch.setattr(Writer, "_read_all", read_then_lose)
     with pytest.raises(ConfigError, match="changed by somebody else"):
         registry.remove("default", "dev1")
     assert len(calls) == 10
@@ -191,7 +200,7 @@ def test_many_are_added_in_order_and_duplicates_among_them_are_found(registry: S
     assert len(list(registry.iterate("default"))) == 697
 
 
-def test_the_same_id_over_and_over_in_one_batch_ends(registry: Store) -> None:
+def test_the_same_id_over_and_over_ends(registry: Store) -> None:
     spki = made.p256_spki()
     many = [
         prepare("default", "dev1", made.certificate(spki, not_after=NOW_S + number), "cert", NOW_S)

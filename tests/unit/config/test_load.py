@@ -22,6 +22,7 @@ FULL = {
     'algorithms = ["ed25519"]\nrsa_algorithms = ["rsa-pss-sha256"]\nkeyid = "client-id"\n'
     'capital_content_digest = true\nhide_unknown_clients = true\nstructured_fields = {x-trace = "item"}',
     "registry": "l1_entries = 10\nmax_stale_s = 0\nnegative_s = 0",
+    "onboarding": "tofu_clients = 5",
     "headers": 'forward = ["accept", "user-agent"]',
     "limits": "head_limit_bytes = 8192\nhead_timeout_s = 1\nbody_timeout_s = 2\nidle_timeout_s = 3\nspool_bytes = 4\n"
     'spool_total_bytes = 1000\ndata_dir = "spool"\ndrain_s = 5',

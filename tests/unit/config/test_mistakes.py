@@ -19,7 +19,10 @@ NETWORK = 'wanted a network such as "10.0.0.0/8" without host bits, an address, 
 BACKEND = (
     'wanted "http://host:port", "https://host:port" or "unix:///path", without path and query: paths go on unchanged'
 )
-STORE = 'wanted "embedded:DIR", "unix:///path", "redis://host:port" or "rediss://host:port"'
+STORE = (
+    'wanted "embedded:DIR", "unix:///path", "redis://host:port", "redis+sentinel://host:port,.../MASTER" or '
+    '"redis+cluster://host:port,..." (rediss for TLS)'
+)
 EMBEDDED = 'wanted "embedded:DIR", with ?server=PATH or ?maxmemory=SIZE (such as 512mb) if need be'
 BASE_PATH = 'wanted "" or a plain path such as "/v1alpha2/margo", without a slash at the end'
 SPAN = "wanted whole seconds from 1 to 604800 (a week)"
@@ -156,7 +159,11 @@ SENTENCES: list[tuple[dict[str, str], str]] = [
             "redis://x?db=1",
             "redis://x:99999",
             "unix://run/x",
-            "redis+cluster://x",
+            "redis+cluster://x/1",
+            "redis+cluster://x,",
+            "redis+sentinel://x",
+            "redis+sentinel://x/m/y",
+            "redis+other://x",
         )
     ),
     ({"store": 'url = "embedded:d?color=red"'}, f'store.url: got "embedded:d?color=red", {EMBEDDED}'),

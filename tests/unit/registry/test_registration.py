@@ -1,4 +1,4 @@
-"""What becomes of a registration or removal: one key, one client (R20), and tombstones (R22)."""
+"""What becomes of a registration: one key, one client (R20), and tombstones (R22)."""
 
 import hashlib
 
@@ -15,7 +15,6 @@ from gateway.registry.registration import (
     Outcome,
     Registration,
     decide,
-    decide_removal,
     prepare,
 )
 from tests.support import certificates as made
@@ -136,7 +135,7 @@ def test_r5_a_client_has_no_more_certificates_than_can_be_tried() -> None:
     assert (decision.outcome, decision.record) == (Outcome.TOO_MANY, None)
 
 
-@pytest.mark.parametrize("status", [Status.TOMBSTONE, Status.REVOKED, Status.RETIRED, Status.PENDING])
+@pytest.mark.parametrize("status", [Status.TOMBSTONE, Status.REVOKED, Status.RETIRED])
 @pytest.mark.parametrize("other", OtherKey)
 def test_r22_an_id_that_is_blocked_needs_lifting(status: Status, other: OtherKey) -> None:
     owners = {spki("k1"): "tombstone:dev1", spki("k2"): ""}
@@ -146,6 +145,47 @@ def test_r22_an_id_that_is_blocked_needs_lifting(status: Status, other: OtherKey
     assert lifted.outcome is Outcome.LIFTED
     assert keys_of(lifted) == ["k2"]
     assert lifted.index == {spki("k2"): "dev1"}  # the old key stays buried
+
+
+def test_a_client_that_waits_for_approval_is_not_let_in_by_a_registration() -> None:
+    owners = {spki("k1"): "dev1", spki("k2"): ""}
+    waiting = record("k1", status=Status.PENDING)
+    for key in ("k1", "k2"):
+        decision = decide(wanted(key), waiting, owners, NOW_S)
+        assert (decision.outcome, decision.record) == (Outcome.WAITS, None)
+    lifted = decide(wanted("k2", lift=True), waiting, owners, NOW_S)
+    assert (lifted.outcome, keys_of(lifted)) == (Outcome.LIFTED, ["k2"])
+    assert lifted.index == {spki("k1"): "tombstone:dev1", spki("k2"): "dev1"}
+
+
+def test_a_registration_can_wait_for_approval_and_asks_once() -> None:
+    asking = msgspec.structs.replace(wanted(), status=Status.PENDING, tenant="plant-7", labels={"line": "3"})
+    decision = decide(asking, None, {spki("k1"): ""}, NOW_S)
+    assert decision.record is not None
+    assert (decision.record.status, decision.record.tenant) == (Status.PENDING, "plant-7")
+    assert decision.record.labels == {"line": "3"}
+    again = decide(asking, decision.record, {spki("k1"): "dev1"}, NOW_S)
+    assert (again.outcome, again.record) == (Outcome.UNCHANGED, None)
+
+
+def test_tenant_and_labels_are_kept_when_not_named() -> None:
+    known = msgspec.structs.replace(record("k1"), tenant="plant-7")
+    assert decide(wanted(), known, {spki("k1"): "dev1"}, NOW_S).outcome is Outcome.UNCHANGED
+    moved = decide(msgspec.structs.replace(wanted(), tenant="plant-8"), known, {spki("k1"): "dev1"}, NOW_S)
+    assert moved.record == msgspec.structs.replace(known, tenant="plant-8")
+
+
+@pytest.mark.parametrize("serial", ["", "2"])
+def test_r22_a_key_that_was_rotated_away_needs_lifting(serial: str) -> None:
+    old = msgspec.structs.replace(certificate("k1"), retire_after=NOW_S - 1)
+    rotated = msgspec.structs.replace(record("k2"), certs=(old, certificate("k2")))
+    owners = {spki("k1"): "dev1", spki("k2"): "dev1"}
+    decision = decide(wanted(serial=serial), rotated, owners, NOW_S)
+    certs = rotated.certs if decision.record is None else decision.record.certs
+    assert [known.retire_after for known in certs] == [NOW_S - 1, None]
+    lifted = decide(wanted(serial=serial, lift=True), rotated, owners, NOW_S)
+    assert lifted.record is not None
+    assert [known.retire_after for known in lifted.record.certs] == [None, None]
 
 
 @pytest.mark.parametrize("existing", [None, record("k9"), record("k1", status=Status.TOMBSTONE)])
@@ -160,25 +200,6 @@ def test_r22_a_key_that_was_removed_needs_lifting(existing: Record | None, forme
     assert lifted.index[spki("k1")] == "dev1"
 
 
-def test_r22_a_removal_buries_the_id_and_every_key() -> None:
-    decision = decide_removal("dev1", record("k1", "k2"), {spki("k1"): "dev1", spki("k2"): ""}, "sold", NOW_S)
-    assert decision.outcome is Outcome.REMOVED
-    assert decision.record is not None
-    assert (decision.record.status, decision.record.since, decision.record.reason) == (Status.TOMBSTONE, NOW_S, "sold")
-    assert keys_of(decision) == ["k1", "k2"]
-    assert decision.index == {spki("k1"): "tombstone:dev1", spki("k2"): "tombstone:dev1"}
-
-
-def test_a_removal_leaves_an_index_entry_of_somebody_else_alone() -> None:
-    decision = decide_removal("dev1", record("k1"), {spki("k1"): "dev2"}, "", NOW_S)
-    assert (decision.outcome, decision.index) == (Outcome.REMOVED, {})
-
-
-def test_removing_what_is_not_there() -> None:
-    assert decide_removal("dev1", None, {}, "", NOW_S).outcome is Outcome.UNKNOWN
-    assert decide_removal("dev1", record(status=Status.TOMBSTONE), {}, "", NOW_S).outcome is Outcome.ID_REMOVED
-
-
 def test_every_refusal_writes_nothing() -> None:
     refused = {outcome for outcome in Outcome if outcome.refused}
     assert refused == {
@@ -187,6 +208,10 @@ def test_every_refusal_writes_nothing() -> None:
         Outcome.ID_REMOVED,
         Outcome.KEY_REMOVED,
         Outcome.TOO_MANY,
+        Outcome.WAITS,
+        Outcome.NOT_PENDING,
+        Outcome.NOT_ACTIVE,
+        Outcome.DIFFERS,
         Outcome.UNKNOWN,
         Outcome.DAMAGED,
     }

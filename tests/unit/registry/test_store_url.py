@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from gateway.reasons import ConfigError, Reason
-from gateway.registry.store_url import EmbeddedStore, Endpoint, parse
+from gateway.registry.store_url import ClusterStore, EmbeddedStore, Endpoint, SentinelStore, StoreTarget, parse
 
 BASE = Path("/base")
 
@@ -26,9 +26,16 @@ BASE = Path("/base")
         ("redis://u:p%40%3F@h", Endpoint(host="h", user="u", password="p@?")),
         ("redis://:p@h", Endpoint(host="h", password="p")),
         ("rediss://[::1]:7", Endpoint(host="::1", port=7, tls=True)),
+        ("redis+sentinel://h/m", SentinelStore(addresses=(("h", 26379),), master="m")),
+        (
+            "rediss+sentinel://u:p%40@h:1,[::1]:2/the-one/3",
+            SentinelStore(addresses=(("h", 1), ("::1", 2)), master="the-one", db=3, tls=True, user="u", password="p@"),
+        ),
+        ("redis+cluster://h,i:7", ClusterStore(addresses=(("h", 6379), ("i", 7)))),
+        ("rediss+cluster://:p@h/", ClusterStore(addresses=(("h", 6379),), tls=True, password="p")),
     ],
 )
-def test_reads_every_form(url: str, target: EmbeddedStore | Endpoint) -> None:
+def test_reads_every_form(url: str, target: StoreTarget) -> None:
     assert parse(url, BASE) == target
 
 
@@ -44,8 +51,15 @@ def test_r27_a_relative_directory_resolves_against_the_given_base_else_the_worki
     [
         ("data", "has no scheme"),
         ("http://h", "scheme 'http' is unknown"),
-        ("redis+sentinel://h", "not supported yet"),
-        ("redis+cluster://h", "not supported yet"),
+        ("redis+sentinel://h", "ends with the master's name"),
+        ("redis+sentinel://h/m m", "ends with the master's name"),
+        ("redis+sentinel://h/m/x", "database number"),
+        ("redis+sentinel://h,/m", "one of them is malformed"),
+        ("redis+sentinel://h:99999/m", "one of them is malformed"),
+        ("redis+sentinel:h/m", "starts with redis"),
+        ("redis+cluster://", "one of them is malformed"),
+        ("redis+cluster://h/1", "no path"),
+        ("redis+cluster://h?x", "%3F"),
         ("embedded:", "names no directory"),
         ("embedded:d?x=1", "unknown option 'x'"),
         ("embedded:d?server=", "unknown option 'server'"),
@@ -71,7 +85,17 @@ def test_refuses_the_rest_in_one_sentence(url: str, says: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "url", ["redis://u:sesame@h", "rediss://:sesame@[::1]:1/2", "unix://u:sesame@/x", "redis://u:sesame@h/x"]
+    "url",
+    [
+        "redis://u:sesame@h",
+        "rediss://:sesame@[::1]:1/2",
+        "unix://u:sesame@/x",
+        "redis://u:sesame@h/x",
+        "redis+sentinel://u:sesame@h,i/m",
+        "redis+sentinel://u:sesame@h,i/",
+        "redis+cluster://u:sesame@h,i",
+        "redis+cluster://u:sesame@h:x",
+    ],
 )
 def test_passwords_are_never_shown(url: str) -> None:
     try:
@@ -92,9 +116,23 @@ def test_passwords_are_never_shown(url: str) -> None:
         ("redis://[::1]", False),
         ("rediss://store.example", False),
         ("unix:///x", False),
+        ("redis+sentinel://localhost,192.0.2.1/m", True),
+        ("redis+sentinel://localhost,[::1]/m", False),
+        ("rediss+cluster://192.0.2.1", False),
+        ("redis+cluster://192.0.2.1", True),
     ],
 )
 def test_r27_a_plain_connection_to_another_machine_is_unsafe(url: str, unsafe: bool) -> None:
     target = parse(url)
-    assert isinstance(target, Endpoint)
+    assert not isinstance(target, EmbeddedStore)
     assert target.plain_remote is unsafe
+
+
+def test_a_fleets_url_is_its_text_and_its_servers_have_its_credentials() -> None:
+    for url in ("rediss+sentinel://h:1,[::1]:2/m/3", "redis+cluster://h:1,i:2"):
+        assert str(parse(url)) == url
+    store = parse("rediss+sentinel://u:p@h/m/3")
+    assert isinstance(store, SentinelStore)
+    assert store.server("x", 7, store.db) == Endpoint(
+        host="x", port=7, tls=True, db=3, user="u", password="p", replicated=True
+    )

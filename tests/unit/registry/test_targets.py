@@ -7,7 +7,7 @@ import pytest
 from gateway.config.store import Store as StoreSection
 from gateway.reasons import ConfigError, Reason
 from gateway.registry.store_url import EmbeddedStore, Endpoint
-from gateway.registry.targets import admin_target, request_target
+from gateway.registry.targets import admin_target, recording_target, request_target
 
 
 def test_the_embedded_store_is_the_same_for_both() -> None:
@@ -42,3 +42,13 @@ def test_a_password_file_that_cannot_be_read_is_one_sentence(tmp_path: Path) -> 
     with pytest.raises(ConfigError, match=r"store\.password_file") as caught:
         request_target(StoreSection(url="redis://h", password_file=str(tmp_path / "nothing")))
     assert caught.value.reason is Reason.CONFIG_UNREADABLE
+
+
+def test_r27_whoever_records_devices_may_be_another_user(tmp_path: Path) -> None:
+    (tmp_path / "password").write_text("sesame\n")
+    target = Endpoint(host="h", user="gate", password="x")
+    assert recording_target(StoreSection(url="redis://h"), target) == target
+    section = StoreSection(
+        url="redis://h", onboarding_user="recorder", onboarding_password_file=str(tmp_path / "password")
+    )
+    assert recording_target(section, target) == Endpoint(host="h", user="recorder", password="sesame")

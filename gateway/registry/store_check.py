@@ -1,0 +1,211 @@
+"""Examines a store: is it fast, does it keep what it is given, and may the request path do what it must and no more?"""
+
+import secrets
+import statistics
+import time
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+import msgspec
+import redis
+
+from gateway.registry import keys, store_client
+
+if TYPE_CHECKING:
+    from gateway.registry.store import Store
+
+_PINGS: Final = 200
+_SLOW_MS: Final = 100.0  # the default of `store.timeout_ms`
+_FULL: Final = 0.8
+_PROBE_MS: Final = 5000
+
+
+class Finding(msgspec.Struct, frozen=True):
+    """One thing that an operator should change (warning), or must (error)."""
+
+    level: Literal["error", "warning"]
+    message: str
+
+
+class Latency(msgspec.Struct, frozen=True):
+    """How long `count` commands took, one after the other, in milliseconds."""
+
+    min_ms: float
+    median_ms: float
+    max_ms: float
+    count: int
+
+
+class Memory(msgspec.Struct, frozen=True):
+    """What the server uses and may use (0: no limit), in octets, and what it does when that is full; None: it does not
+    tell."""
+
+    used_bytes: int | None
+    limit_bytes: int | None
+    policy: str | None
+
+
+class Report(msgspec.Struct, frozen=True):
+    """What was found. `clients` counts records by realm; `connections` are those of everybody to the server."""
+
+    store: str
+    version: str
+    latency: Latency
+    memory: Memory
+    persistence: str
+    role: str
+    clients: dict[str, int]
+    connections: int | None
+    findings: tuple[Finding, ...]
+
+    @property
+    def fine(self) -> bool:
+        """Is there no error?"""
+        return all(finding.level != "error" for finding in self.findings)
+
+
+def examine(store: "Store", client: Any, request: Any | None = None) -> Report:
+    """Examine an open store.
+
+    :param client: its connection
+    :param request: a connection as the request path has it; None: the same
+    :raises ConfigError: config.store_unreachable
+    """
+    findings: list[Finding] = []
+    with store_client.translated(store.endpoint):
+        info = _info(client)
+        latency = _latency(client, findings)
+        memory = _memory(info, findings)
+        persistence = _persistence(client, info, findings)
+        role = _role(info, findings)
+        _rights(client, request or client, findings)
+    clients: dict[str, int] = {}
+    for name in store.names(keys.CLIENT_PREFIX):
+        realm = name.removeprefix(keys.CLIENT_PREFIX).partition(b":")[0].decode(errors="replace")
+        clients[realm] = clients.get(realm, 0) + 1
+    return Report(
+        str(store.endpoint),
+        store.version(),
+        latency,
+        memory,
+        persistence,
+        role,
+        clients,
+        info.get("connected_clients"),
+        tuple(findings),
+    )
+
+
+def _info(client: Any) -> dict[str, Any]:
+    try:
+        found: dict[str, Any] = client.info()
+    except redis.exceptions.NoPermissionError:
+        return {}
+    return found
+
+
+def _latency(client: Any, findings: list[Finding]) -> Latency:
+    took: list[float] = []
+    for _ in range(_PINGS):
+        began = time.perf_counter()
+        client.ping()
+        took.append((time.perf_counter() - began) * 1000)
+    found = Latency(min(took), statistics.median(took), max(took), len(took))
+    if found.median_ms > _SLOW_MS / 4:
+        _warn(findings, f"the store answers in {found.median_ms:.0f} ms: each new client and each claim waits for it")
+    elif found.max_ms > _SLOW_MS:
+        _warn(
+            findings,
+            f"one of {found.count} answers took {found.max_ms:.0f} ms: with store.timeout_ms = {_SLOW_MS:.0f} its "
+            "request would get 503",
+        )
+    return found
+
+
+def _memory(info: dict[str, Any], findings: list[Finding]) -> Memory:
+    used, limit, policy = info.get("used_memory"), info.get("maxmemory"), info.get("maxmemory_policy")
+    if policy is None:
+        _warn(findings, "the store does not tell its maxmemory-policy: see to it that it is noeviction")
+    elif policy != "noeviction":
+        what = "clients of the registry" if policy.startswith("allkeys") else "replay claims"
+        when = "" if limit else " once it has a maxmemory"
+        _fail(findings, f"maxmemory-policy is {policy}: the store may evict {what}{when}; set it to noeviction")
+    if used is not None and limit and used > _FULL * limit:
+        _warn(findings, f"{100 * used / limit:.0f} % of maxmemory is in use: a full store refuses requests (503)")
+    return Memory(used, limit, policy)
+
+
+def _persistence(client: Any, info: dict[str, Any], findings: list[Finding]) -> str:
+    if not info:
+        _warn(findings, "the store does not tell whether it keeps its data on disk")
+        return "unknown"
+    if info.get("aof_last_write_status", "ok") != "ok":
+        _fail(findings, "the store cannot write its append-only file: look at its disk")
+    if info.get("rdb_last_bgsave_status", "ok") != "ok":
+        _warn(findings, "the store could not write its last snapshot: look at its disk")
+    if info.get("aof_enabled"):
+        return "append-only file"
+    saves = _setting(client, "save")
+    if saves is None:
+        _warn(findings, "the store has no append-only file, and does not tell whether it makes snapshots")
+        return "no append-only file"
+    if saves:
+        _warn(findings, "the store makes snapshots only: a crash loses the changes and claims since the last one")
+        return "snapshots"
+    _warn(findings, "the store keeps nothing on disk: a restart forgets every client")
+    return "none"
+
+
+def _role(info: dict[str, Any], findings: list[Finding]) -> str:
+    role = str(info.get("role", "unknown"))
+    if role == "slave":
+        _fail(findings, "the store is a replica that cannot be written to: name the primary")
+        return "replica"
+    if role == "master":
+        return f"primary with {info.get('connected_slaves', 0)} replicas"
+    return role
+
+
+def _rights(client: Any, request: Any, findings: list[Finding]) -> None:
+    """May the request path read records and changes and set claims (R13), and nothing else (R27)?"""
+    claim = keys.seen_key(secrets.token_bytes(16))
+    steps: tuple[tuple[str, tuple[Any, ...]], ...] = (
+        ("read clients", ("GET", keys.client_key("default", "-"))),
+        ("follow changes", ("XREVRANGE", keys.CHANGES, "+", "-", "COUNT", 1)),
+        ("read the epoch of its memory", ("GET", keys.EPOCH)),
+        ("set replay claims", ("SET", claim, 1, "NX", "PX", _PROBE_MS)),
+        ("release replay claims", ("DEL", claim)),
+    )
+    for what, command in steps:
+        try:
+            request.execute_command(*command)
+        except redis.exceptions.NoPermissionError:
+            _fail(findings, f"the request path's user may not {what}: README, chapter Store, has its ACL")
+        except redis.exceptions.ReadOnlyError:
+            break  # a replica: that is told already
+        except redis.exceptions.OutOfMemoryError:
+            _fail(findings, "the store is full: it takes no replay claims, and every request that needs one gets 503")
+    try:
+        user = request.execute_command("ACL", "WHOAMI")
+        told = client.execute_command("ACL", "DRYRUN", user, "SET", keys.client_key("default", "-"), "x")
+    except redis.exceptions.RedisError:
+        return  # older than 7.0, or this user may not ask
+    if told in (b"OK", "OK"):
+        name = user.decode() if isinstance(user, bytes) else user
+        _warn(findings, f"the request path's user {name} may write clients: give it least rights (store.user)")
+
+
+def _setting(client: Any, name: str) -> str | None:
+    try:
+        found: dict[Any, Any] = client.config_get(name)
+    except redis.exceptions.ResponseError:  # not allowed, or no such command on a hosted store
+        return None
+    value = found.get(name, found.get(name.encode()))
+    return value.decode() if isinstance(value, bytes) else value
+
+
+def _warn(findings: list[Finding], message: str) -> None:
+    findings.append(Finding("warning", message))
+
+
+def _fail(findings: list[Finding], message: str) -> None:
+    findings.append(Finding("error", message))

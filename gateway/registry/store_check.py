@@ -173,11 +173,17 @@ def _rights(client: Any, request: Any, findings: list[Finding]) -> None:
         ("follow changes", ("XREVRANGE", keys.CHANGES, "+", "-", "COUNT", 1)),
         ("read the epoch of its memory", ("GET", keys.EPOCH)),
         ("set replay claims", ("SET", claim, 1, "NX", "PX", _PROBE_MS)),
-        ("release replay claims", ("DEL", claim)),
+        ("release replay claims", ("SET", claim, 1, "IFEQ", 1, "PXAT", 1)),
     )
     for what, command in steps:
         try:
-            request.execute_command(*command)
+            try:
+                request.execute_command(*command)
+            except redis.exceptions.ResponseError as error:
+                # Redis, and Valkey before 8.1: there is no IFEQ, and a script compares and deletes.
+                if "IFEQ" not in command or not str(error).startswith("syntax error"):
+                    raise
+                request.execute_command("EVAL", "return redis.call('DEL', KEYS[1])", 1, claim)
         except redis.exceptions.NoPermissionError:
             _fail(findings, f"the request path's user may not {what}: README, chapter Store, has its ACL")
         except redis.exceptions.ReadOnlyError:

@@ -143,7 +143,7 @@ def _lines(config: "Config", report: dict[str, Any]) -> Iterator[str]:
     yield from effective(config).splitlines()
     yield ""
     yield "# Routes; a path that matches none is refused."
-    cells = [(row["access"], " ".join(row["methods"]) or "any method", _path(row)) for row in report["routes"]]
+    cells = [(row["access"], " ".join(row["methods"]) or "any method", _path(row, config)) for row in report["routes"]]
     widths = [max(len(cell[column]) for cell in cells) for column in (0, 1)]
     for access, methods, path in cells:
         yield f"#   {access:<{widths[0]}}  {methods:<{widths[1]}}  {path}"
@@ -159,10 +159,11 @@ def _lines(config: "Config", report: dict[str, Any]) -> Iterator[str]:
         yield f"# WARNING: {warning}"
 
 
-def _path(row: dict[str, Any]) -> str:
+def _path(row: dict[str, Any], config: "Config") -> str:
     notes = []
     if row["access"] == "onboarding":
-        notes.append("closed: the gateway does not serve onboarding yet")
+        mode = config.onboarding.mode
+        notes.append("closed: onboarding.mode is off" if mode == "off" else f"onboarding.mode is {mode}")
     if row["client_id"] == "keyid":
         notes.append("client id is the keyid")
     if row["relax"]:

@@ -110,19 +110,20 @@ def list_(
     realm: str | None,
 ) -> None:
     """List the clients of a realm, removed ones included."""
-    from gateway.cli import clients_view
+    from gateway.cli.clients_view import print_table
+    from gateway.registry import views
 
     resolved = resolve(store, config, realm)
     now_s = time.time()
     with open_store(resolved) as opened:
-        found = clients_view.chosen(opened.iterate(resolved.realm), statuses, within_s, now_s)
+        found = views.chosen(opened.iterate(resolved.realm), statuses, within_s, now_s)
         if as_json:
             for entry in found:
-                click.echo(orjson.dumps(clients_view.summary(entry)))
+                click.echo(orjson.dumps(views.summary(entry)))
             return
-        entries = sorted(found, key=clients_view.client_id if within_s is None else clients_view.end)
+        entries = sorted(found, key=views.client_id if within_s is None else views.end)
         if entries:
-            clients_view.print_table(entries, now_s)
+            print_table(entries, now_s)
         click.echo(f"{len(entries):,} client{'' if len(entries) == 1 else 's'} in realm {resolved.realm}", err=True)
 
 
@@ -132,7 +133,8 @@ def list_(
 @store_options
 def show(client_id: str, as_json: bool, store: str | None, config: Path | None, realm: str | None) -> None:
     """Show what is known of one client."""
-    from gateway.cli import clients_view
+    from gateway.cli.clients_view import print_detail
+    from gateway.registry import views
     from gateway.registry.registration import check_names
 
     resolved = resolve(store, config, realm)
@@ -143,9 +145,9 @@ def show(client_id: str, as_json: bool, store: str | None, config: Path | None, 
             click.echo(f"there is no client {client_id} in realm {resolved.realm}", err=True)
             raise click.exceptions.Exit(NO)
         if as_json:
-            click.echo(orjson.dumps(clients_view.detail(found)))
+            click.echo(orjson.dumps(views.detail(found)))
         else:
-            clients_view.print_detail(found, time.time())
+            print_detail(found, time.time())
 
 
 for _more in (remove, revoke, approve, retire, rotate, history, import_, pin, unpin, pins):

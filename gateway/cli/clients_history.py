@@ -1,13 +1,14 @@
 """`clients history`: who changed a client, when, and how."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import click
 import orjson
 
-from gateway.cli.shown import moment, shown
+from gateway.cli.shown import shown
 from gateway.cli.store_option import open_store, resolve, store_options
+from gateway.registry.moments import moment
 
 if TYPE_CHECKING:
     from gateway.registry.history import History, Notice
@@ -24,6 +25,7 @@ def history(client_id: str, as_json: bool, store: str | None, config: Path | Non
 
     The stream of changes is bounded; if it does not reach back to the client's beginning, that is said.
     """
+    from gateway.registry import views
     from gateway.registry.registration import check_names
 
     resolved = resolve(store, config, realm)
@@ -35,32 +37,12 @@ def history(client_id: str, as_json: bool, store: str | None, config: Path | Non
         click.echo(f"there is no client {client_id} in realm {resolved.realm}", err=True)
         raise click.exceptions.Exit(_NO)
     if as_json:
-        click.echo(orjson.dumps(as_object(resolved.realm, client_id, found)))
+        click.echo(orjson.dumps(views.history(resolved.realm, client_id, found)))
         return
     for notice in found.notices:
         click.echo(shown(_line(notice)))
     if not found.complete:
         click.echo(_incomplete(found), err=True)
-
-
-def as_object(realm: str, client_id: str, found: "History") -> dict[str, Any]:
-    """What `--json` prints."""
-    return {
-        "id": client_id,
-        "realm": realm,
-        "complete": found.complete,
-        "since": None if found.since is None else moment(found.since),
-        "changes": [
-            {
-                "when": moment(notice.when),
-                "who": notice.who,
-                "what": notice.what,
-                "why": notice.why,
-                "certificate": notice.certificate or None,
-            }
-            for notice in found.notices
-        ],
-    }
 
 
 def _line(notice: "Notice") -> str:

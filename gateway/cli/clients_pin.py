@@ -6,8 +6,9 @@ from typing import Final
 import click
 import orjson
 
-from gateway.cli.shown import moment, shown
+from gateway.cli.shown import shown
 from gateway.cli.store_option import open_store, resolve, store_options
+from gateway.registry.moments import moment
 
 _NO: Final = 1
 _COMMON: Final = "\b\nExample:\n  "

@@ -1,73 +1,17 @@
-"""How clients are shown: a table, all that is known of one, and the same as JSON."""
+"""How clients are shown to people: a table, and all that is known of one."""
 
-import base64
-import textwrap
-from collections.abc import Collection, Iterable, Iterator, Sequence
-from typing import Any, Final, TypeAlias
+from collections.abc import Sequence
+from typing import Final
 
 import click
-from cryptography import x509
 
-from gateway.cli.shown import moment, shown
-from gateway.model import Status
+from gateway.cli.shown import shown
 from gateway.registry.damaged import Damaged
-from gateway.registry.expiry import client_ends
-from gateway.registry.records import Record, StoredCertificate
+from gateway.registry.moments import moment
+from gateway.registry.records import StoredCertificate
+from gateway.registry.views import Entry, names, status_word
 
-Entry: TypeAlias = Record | Damaged
 _TITLES: Final = ("ID", "STATUS", "KEY", "VALID UNTIL", "KEYID")
-
-
-def client_id(entry: Entry) -> str:
-    """The id of either kind."""
-    return entry.id if isinstance(entry, Record) else entry.client_id
-
-
-def summary(entry: Entry) -> dict[str, Any]:
-    """One line of `list --json`."""
-    if isinstance(entry, Damaged):
-        return {"id": entry.client_id, "realm": entry.realm, "status": "damaged", "reason": entry.why}
-    return {
-        "id": entry.id,
-        "realm": entry.realm,
-        "status": entry.status.value,
-        "since": moment(entry.since),
-        "reason": entry.reason,
-        "require_covered_digest": entry.require_covered_digest,
-        "tenant": entry.tenant,
-        "labels": entry.labels,
-        "certificates": [_certificate(certificate) for certificate in entry.certs],
-    }
-
-
-def detail(entry: Entry) -> dict[str, Any]:
-    """The object of `show --json`: as `summary`, with what only the certificates themselves say."""
-    found = summary(entry)
-    if isinstance(entry, Record):
-        for certificate, told in zip(entry.certs, found["certificates"], strict=True):
-            subject, issuer = _names(certificate.der)
-            told |= {"subject": subject, "issuer": issuer, "pem": _pem(certificate.der)}
-    return found
-
-
-def chosen(entries: Iterable[Entry], statuses: Collection[str], within_s: int | None, now_s: float) -> Iterator[Entry]:
-    """Those of the named statuses (of any, if none is named) that can no longer sign in `within_s` seconds (None: that
-    does not matter)."""
-    for entry in entries:
-        status = _status(entry) if isinstance(entry, Record) else "damaged"
-        if statuses and status not in statuses:
-            continue
-        if within_s is not None:
-            ends = client_ends(entry) if isinstance(entry, Record) else None
-            if ends is None or ends > now_s + within_s:
-                continue
-        yield entry
-
-
-def end(entry: Entry) -> tuple[int, str]:
-    """To sort by: who ends first."""
-    ends = client_ends(entry) if isinstance(entry, Record) else None
-    return 0 if ends is None else ends, client_id(entry)
 
 
 def print_table(entries: Sequence[Entry], now_s: float) -> None:
@@ -88,7 +32,7 @@ def print_detail(entry: Entry, now_s: float) -> None:
     _line("client", entry.id)
     _line("realm", entry.realm)
     why = f" ({entry.reason})" if entry.reason else ""
-    _line("status", f"{_status(entry)} since {moment(entry.since)}{why}")
+    _line("status", f"{status_word(entry)} since {moment(entry.since)}{why}")
     required = {None: "as the policy says", True: "required", False: "not required: its bodies may be unprotected"}
     _line("covered digest", required[entry.require_covered_digest])
     if entry.tenant:
@@ -96,7 +40,7 @@ def print_detail(entry: Entry, now_s: float) -> None:
     for key, value in entry.labels.items():
         _line("label", f"{key}={value}")
     for certificate in entry.certs:
-        subject, issuer = _names(certificate.der)
+        subject, issuer = names(certificate.der)
         click.echo()
         _line("subject", subject)
         _line("issuer", issuer)
@@ -123,15 +67,11 @@ def _row(entry: Entry, now_s: float) -> tuple[str, ...]:
         return entry.client_id, "damaged", "", "", ""
     return (
         entry.id,
-        _status(entry),
+        status_word(entry),
         ", ".join(_key(certificate) for certificate in entry.certs),
         ", ".join(_until(certificate, now_s) for certificate in entry.certs),
         ", ".join(certificate.spki_sha256[:16] for certificate in entry.certs),
     )
-
-
-def _status(record: Record) -> str:
-    return "removed" if record.status is Status.TOMBSTONE else record.status.value
 
 
 def _key(certificate: StoredCertificate) -> str:
@@ -144,32 +84,6 @@ def _until(certificate: StoredCertificate, now_s: float) -> str:
     if certificate.retire_after is not None:
         told += f" ({'retired' if certificate.retire_after < now_s else 'retires'} {moment(certificate.retire_after)})"
     return told
-
-
-def _certificate(certificate: StoredCertificate) -> dict[str, Any]:
-    return {
-        "sha256": certificate.sha256,
-        "spki_sha256": certificate.spki_sha256,
-        "key_type": certificate.key_type.value,
-        "bits": certificate.bits,
-        "not_before": moment(certificate.not_before),
-        "not_after": moment(certificate.not_after),
-        "added": moment(certificate.added),
-        "retire_after": None if certificate.retire_after is None else moment(certificate.retire_after),
-    }
-
-
-def _names(der: bytes) -> tuple[str, str]:
-    certificate = x509.load_der_x509_certificate(der)
-    try:
-        return certificate.subject.rfc4514_string(), certificate.issuer.rfc4514_string()
-    except ValueError as error:  # names that break the rules do no harm to the key
-        return f"unreadable: {error}", f"unreadable: {error}"
-
-
-def _pem(der: bytes) -> str:
-    body = "\n".join(textwrap.wrap(base64.b64encode(der).decode(), 64))
-    return f"-----BEGIN CERTIFICATE-----\n{body}\n-----END CERTIFICATE-----\n"
 
 
 def _line(name: str, value: str) -> None:

@@ -84,6 +84,7 @@ def announce(config: "Config") -> None:
         f"store         {without_password(config.store.url)}",
         f"upstream      {config.upstream.url}",
         f"workers       {count}",
+        *([] if config.admin.address is None else [f"admin API     {config.admin.address}"]),
     ):
         _say(line)
     for warning in warnings(config):

@@ -1,6 +1,7 @@
 """What the operator decided: sections of one TOML file (or flags) as frozen values."""
 
 from gateway.config.address import Address, Origin
+from gateway.config.admin import Admin
 from gateway.config.config import Config
 from gateway.config.errors import Errors
 from gateway.config.flags import from_flags
@@ -20,6 +21,7 @@ from gateway.config.warnings import warnings
 
 __all__ = [
     "Address",
+    "Admin",
     "Authority",
     "Config",
     "Errors",

@@ -4,6 +4,7 @@ import os
 
 from msgspec import Struct, field
 
+from gateway.config.admin import Admin
 from gateway.config.errors import Errors
 from gateway.config.headers import Headers
 from gateway.config.limits import Limits
@@ -30,6 +31,7 @@ class Config(Struct, frozen=True, kw_only=True):
     policy: Policy = Policy()
     registry: Registry = Registry()
     onboarding: Onboarding = Onboarding()
+    admin: Admin = Admin()
     headers: Headers = Headers()
     limits: Limits = Limits()
     errors: Errors = Errors()

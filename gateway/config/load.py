@@ -4,7 +4,8 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
-from gateway.config import headers, limits, listen, onboarding, policy, registry, route, store, upstream
+from gateway.config import admin, headers, limits, listen, onboarding, policy, registry, route, store, upstream
+from gateway.config.admin import Admin
 from gateway.config.config import Config
 from gateway.config.errors import Errors
 from gateway.config.headers import Headers
@@ -30,6 +31,7 @@ SECTIONS: dict[str, type[Any]] = {
     "policy": Policy,
     "registry": Registry,
     "onboarding": Onboarding,
+    "admin": Admin,
     "headers": Headers,
     "limits": Limits,
     "errors": Errors,
@@ -85,6 +87,7 @@ def settle(document: dict[str, Any], base: Path, source: str) -> Config:
         policy=policy.settle(read["policy"]),
         registry=registry.settle(read["registry"], base),
         onboarding=onboarding.settle(onboarding.read(document.get("onboarding", {}), SECTIONS), base),
+        admin=admin.settle(read["admin"], base),
         headers=headers.settle(read["headers"]),
         limits=limits.settle(read["limits"], base),
         errors=read["errors"],
@@ -116,6 +119,12 @@ def check_across(config: Config) -> None:
             "goes to another machine without TLS; use rediss://, or set [unsafe] plain_remote_store = true in a file"
         )
         raise Mistake("store.url", sentence, Reason.CONFIG_UNSAFE)  # R27
+    if config.admin.remote and not config.unsafe.plain_remote_admin:
+        sentence = (
+            "others than this machine can connect without TLS; use a loopback address or a unix socket, or set "
+            "[unsafe] plain_remote_admin = true"
+        )
+        raise Mistake("admin.address", sentence, Reason.CONFIG_UNSAFE)  # R29
     body_limit, total = config.policy.body_limit_bytes, config.limits.spool_total_bytes
     if config.limits.spool_bytes < body_limit and total < body_limit:
         raise wrong("limits.spool_total_bytes", total, f"at least policy.body_limit_bytes, which is {body_limit}")

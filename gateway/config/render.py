@@ -73,6 +73,7 @@ def _absent(config: Config, section: str) -> dict[str, str]:
         "store": {"admin_url": "not set, commands use url"},
         "policy": {"max_window_s": f"as max_age_s, {config.policy.window_s}"},
         "onboarding": {"root_ca": "not set, the WFM answers"},
+        "admin": {"address": "not set, there is no admin API"},
         "limits": {"data_dir": config.data_dir},
     }
     return meanings.get(section, {})

@@ -5,7 +5,9 @@ from msgspec import Struct
 
 class Unsafe(Struct, frozen=True, kw_only=True, gc=False):
     """`trust_everyone`: a trusted network may be the whole Internet (R6). `plain_remote_store`: the store may be on
-    another machine without TLS (R27)."""
+    another machine without TLS (R27). `plain_remote_admin`: the admin API may be reached from other machines, and its
+    token read on the way (R29)."""
 
     trust_everyone: bool = False
     plain_remote_store: bool = False
+    plain_remote_admin: bool = False

@@ -25,6 +25,8 @@ def _hops(config: Config) -> Iterator[str]:
         yield "listen.public_url: plain http, so bodies and identities can be read on the way"
     if origin is not None and origin.scheme == "http" and not origin.loopback:
         yield "upstream.url: plain http to another machine; whoever reaches that backend can forge Wfm-* fields (R17)"
+    if config.admin.remote:
+        yield "unsafe.plain_remote_admin: the admin token can be read on the way, and whoever has it owns the registry"
     if config.store.plain_remote:
         yield "unsafe.plain_remote_store: clients and claims can be read and forged on the way to the store (R27)"
 

@@ -8,7 +8,7 @@ import site
 import sys
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from gateway.config import Config
 from gateway.proxy import sockets
@@ -20,6 +20,9 @@ from gateway.registry.store_url import EmbeddedStore, RemoteStore
 from gateway.registry.targets import recording_target, request_target
 from gateway.signature import selftest
 from gateway.signature.engine import CryptographyEngine, Engine
+
+if TYPE_CHECKING:
+    from gateway.admin.listener import Listener
 
 START_S: Final = 30.0
 """How long the first workers may take to be ready."""
@@ -86,6 +89,7 @@ class Supervisor:
         count = config.worker_count
         listeners = sockets.listen(config.listen.bind, count)
         embedded: EmbeddedServer | None = None
+        admin: Listener | None = None
         keepers: list[asyncio.Task[None]] = []
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
@@ -102,6 +106,10 @@ class Supervisor:
             await check_store(endpoint)
             if config.records:
                 await check_store(recording)
+            if config.admin.bind is not None:
+                from gateway.admin.listener import Listener  # most gateways do without it, and without aiohttp here
+
+                admin = await Listener.start(config, None if embedded is None else embedded.admin)
             ready: list[asyncio.Future[None]] = [loop.create_future() for _ in range(count)]
             settings = pack(Settings(config, endpoint, count, recording if config.records else None))
             keepers = [
@@ -120,6 +128,8 @@ class Supervisor:
             for keeper in keepers:
                 keeper.cancel()
             await asyncio.gather(*keepers, return_exceptions=True)
+            if admin is not None:
+                await admin.close()
             if embedded is not None:
                 embedded.stop()
 

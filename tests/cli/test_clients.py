@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 
 from gateway.cli import main, progress
-from gateway.cli.shown import moment, shown
+from gateway.cli.shown import shown
 from gateway.registry import embedded, embedded_process
 from gateway.registry.embedded_files import Files
+from gateway.registry.moments import moment
 from gateway.registry.store_url import EmbeddedStore
 from tests.support import certificates as made
 

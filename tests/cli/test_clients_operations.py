@@ -10,9 +10,9 @@ import pytest
 
 from gateway.cli import main
 from gateway.cli.durations import Duration
-from gateway.cli.shown import moment
 from gateway.model import Status
 from gateway.registry import embedded, keys
+from gateway.registry.moments import moment
 from gateway.registry.registration import prepare
 from gateway.registry.store import Store
 from gateway.registry.store_url import EmbeddedStore

@@ -15,6 +15,7 @@ from tests.unit.config.test_load import FULL
 def test_what_is_printed_is_a_configuration_file_that_means_the_same(tmp_path: Path, sections: dict[str, str]) -> None:
     for name in ("ca.pem", "c.pem", "k.pem"):
         (tmp_path / name).write_text("x")
+    (tmp_path / "token").touch(0o600)
     config = load(write(tmp_path, **sections))
     (tmp_path / "printed.toml").write_text(effective(config))
     again = load(tmp_path / "printed.toml")

@@ -1,0 +1,99 @@
+"""How many clients are near their end: counted over the whole registry, as a metric and as one log line a day."""
+
+import asyncio
+from typing import Final
+
+import msgspec
+
+from gateway.admin.desk import Desk
+from gateway.clock import Clock
+from gateway.observe.log import Log
+from gateway.reasons import ConfigError
+from gateway.registry.expiry import client_ends
+from gateway.registry.records import Record
+from gateway.registry.store import Store
+
+SOON_S: Final = 30 * 86400
+AGE_S: Final = 60.0
+"""How long a count is told again before the registry is read anew."""
+SHARE: Final = 10
+"""A count that took long is told for this many times as long: reading never takes more than a tenth of the time."""
+DAY_S: Final = 86400.0
+RETRY_S: Final = 300.0
+
+
+class Count(msgspec.Struct, frozen=True):
+    """Active clients of all realms whose last certificate ends within 30 days, and those whose last one ended; records
+    that cannot be read. `at` is in seconds since 1970."""
+
+    expiring: int
+    expired: int
+    damaged: int
+    at: float
+
+
+class Survey:
+    """Counts, at most once a minute, however many ask."""
+
+    def __init__(self, desk: Desk, clock: Clock) -> None:
+        self._desk = desk
+        self._clock = clock
+        self._one = asyncio.Lock()
+        self._count: Count | None = None
+        self._good_until = 0.0
+
+    async def count(self) -> Count:
+        """The present count, or one of a minute ago.
+
+        :raises ConfigError: config.store_unreachable
+        """
+        async with self._one:
+            began = self._clock.monotonic()
+            if self._count is None or began >= self._good_until:
+                self._count = await self._desk.do(self._read)
+                took = self._clock.monotonic() - began
+                self._good_until = began + max(AGE_S, SHARE * took)
+            return self._count
+
+    def _read(self, store: Store) -> Count:
+        now_s = self._clock.now()
+        expiring = expired = damaged = 0
+        for entry in self._desk.while_open(store.iterate()):
+            if not isinstance(entry, Record):
+                damaged += 1
+                continue
+            ends = client_ends(entry)
+            if ends is not None and ends < now_s:
+                expired += 1
+            elif ends is not None and ends <= now_s + SOON_S:
+                expiring += 1
+        return Count(expiring, expired, damaged, now_s)
+
+
+async def tell_daily(survey: Survey, log: Log) -> None:
+    """One line now, and one each day; until cancelled."""
+    while True:
+        try:
+            found = await survey.count()
+        except ConfigError as error:
+            log.line("warning", "admin.survey_failed", detail=error.message)
+            await asyncio.sleep(RETRY_S)
+            continue
+        level = "warning" if found.expiring or found.expired or found.damaged else "info"
+        counts = {"expiring_30d": found.expiring, "expired": found.expired, "damaged": found.damaged}
+        log.line(level, "registry.certificates", **counts)
+        await asyncio.sleep(DAY_S)
+
+
+def exposition(count: Count) -> bytes:
+    """The count in the text format of Prometheus, version 0.0.4."""
+    lines: list[str] = []
+    for name, what, value in (
+        ("certificates_expiring", "Active clients whose last certificate ends within 30 days.", str(count.expiring)),
+        ("certificates_expired", "Active clients whose last certificate has ended.", str(count.expired)),
+        ("records_damaged", "Records of the registry that cannot be read.", str(count.damaged)),
+        ("survey_timestamp_seconds", "When these were counted.", f"{count.at:.3f}"),
+    ):
+        full = f"wfm_gateway_{name}"
+        lines += [f"# HELP {full} {what}", f"# TYPE {full} gauge", f"{full} {value}"]
+    return "\n".join([*lines, ""]).encode()

@@ -87,9 +87,9 @@ class Supervisor:
             if config.records:
                 await check_store(recording)
             if config.admin.bind is not None:
-                from gateway.admin.listener import Listener  # most gateways do without it, and without aiohttp here
+                from gateway.admin import listener  # most gateways do without it, and without aiohttp here
 
-                admin = await Listener.start(config, None if embedded is None else embedded.admin)
+                admin = await listener.Listener.start(config, None if embedded is None else embedded.admin)
             ready: list[asyncio.Future[None]] = [loop.create_future() for _ in range(count)]
             settings = pack(Settings(config, endpoint, count, recording if config.records else None))
             keepers = [

@@ -2,7 +2,6 @@
 
 import asyncio
 import socket
-from contextlib import suppress
 from typing import Final, Self
 
 from aiohttp import web
@@ -76,8 +75,7 @@ class Listener:
         """Finish what has begun, and leave."""
         if self._daily is not None:
             self._daily.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._daily
+            await asyncio.gather(self._daily, return_exceptions=True)
         await self._runner.cleanup()
         bind = self._config.admin.bind
         if self._sockets and bind is not None:

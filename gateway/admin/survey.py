@@ -75,8 +75,9 @@ async def tell_daily(survey: Survey, log: Log) -> None:
     while True:
         try:
             found = await survey.count()
-        except ConfigError as error:
-            log.line("warning", "admin.survey_failed", detail=error.message)
+        except Exception as error:  # whatever one reading does, there is another day
+            detail = error.message if isinstance(error, ConfigError) else repr(error)
+            log.line("warning", "admin.survey_failed", detail=detail)
             await asyncio.sleep(RETRY_S)
             continue
         level = "warning" if found.expiring or found.expired or found.damaged else "info"

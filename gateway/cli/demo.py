@@ -30,8 +30,9 @@ def command(
     """Start an embedded Valkey, a demo WFM and the gateway; send signed traffic, good and bad, at a fixed rate.
 
     Needs nothing but this program. The devices have keys of every algorithm and send status reports, polls, capability
-    reports and downloads; the bad share is tampered, stale, replayed, signed by the wrong key, and so on. The exit
-    status is 0 if every verdict was the expected one. Ctrl-C ends the traffic and shows the summary.
+    reports and downloads; the bad share is tampered, stale, replayed, signed by the wrong key, and so on. A quarter of
+    the devices (25 at most) are unknown at first and onboard; one of these rotates its certificate, one is revoked. The
+    exit status is 0 if every verdict was the expected one. Ctrl-C ends the traffic and shows the summary.
     """
     import json
 

@@ -73,6 +73,10 @@ class Device:
         request = Request("GET", self._origin + self._bundle_path, fields=(("Accept", BUNDLE_TYPE),))
         return sign(request, self._key, SignOptions(created=now, alg=self.algorithm))
 
+    def change_key(self, key: PrivateKey) -> None:
+        """Sign with this key from now on; it is of the same algorithm."""
+        self._key = key
+
     def heard_manifest(self, etag: str | None, body: bytes) -> None:
         """Take in a 200 answer to a poll."""
         manifest = json.loads(body)

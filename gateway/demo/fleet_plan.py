@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from gateway.demo.pki import Authority, Identity
+from gateway.demo.pki import Identity
 from gateway.model import Algorithm
 from gateway.reasons import ConfigError, Reason
 
@@ -16,6 +16,7 @@ _QUICK: Final = (
     *[Algorithm.ED25519] * 2,
 )
 """Shares of the quick algorithms: P-256 is what the field uses most."""
+_NEWCOMERS_MOST: Final = 25
 _RSA_MOST: Final = 4
 """Devices per RSA algorithm at most: an RSA key takes a thousand times longer to make than the others."""
 
@@ -34,6 +35,11 @@ def thieves(algorithms: Sequence[Algorithm]) -> list[tuple[str, Algorithm]]:
     return [(f"thief-{algorithm}", algorithm) for algorithm in dict.fromkeys(algorithms)]
 
 
+def newcomers(devices: int) -> int:
+    """How many of the devices are in no registry when the demo begins."""
+    return max(min(devices // 4, _NEWCOMERS_MOST), min(devices - 1, 1))
+
+
 def take_folder(folder: Path) -> None:
     """Make the folder to keep; it must not hold anything yet.
 
@@ -47,11 +53,10 @@ def take_folder(folder: Path) -> None:
         raise ConfigError(Reason.CONFIG_UNREADABLE, f"--keep {folder} cannot be used: {error.strerror}") from error
 
 
-def write_files(folder: Path, authority: Authority, identities: Sequence[Identity]) -> None:
-    """Keep what a device has: `devices/ID.pem`, `devices/ID.key` (readable by the owner only), and `ca.pem`."""
+def write_files(folder: Path, identities: Sequence[Identity]) -> None:
+    """Keep what a device has: `devices/ID.pem`, `devices/ID.key` (readable by the owner only)."""
     devices = folder / "devices"
     devices.mkdir(mode=0o700)
-    (folder / "ca.pem").write_bytes(authority.certificate_pem)
     for identity in identities:
         (devices / f"{identity.name}.pem").write_bytes(identity.certificate_pem)
         key = devices / f"{identity.name}.key"

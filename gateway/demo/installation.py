@@ -17,6 +17,7 @@ from gateway.demo.process import Child
 from gateway.demo.wfm import COUNTS_PATH, MARKED
 from gateway.reasons import ConfigError, Reason
 from gateway.registry.embedded import attach_or_start
+from gateway.registry.operations import Action, prepare_change
 from gateway.registry.registration import prepare
 from gateway.registry.store import Store
 from gateway.registry.store_url import EmbeddedStore
@@ -25,6 +26,8 @@ PUBLIC_URL: Final = "https://wfm.example.com"
 """What the devices believe to talk to: TLS ends at a load balancer that the demo leaves out."""
 REALM: Final = "default"
 STORE: Final = "store"
+CA_FILE: Final = "ca.pem"
+"""The authority of the demo's devices, in the folder."""
 
 _CONFIG: Final = """\
 # Made by `wfm-gateway demo`.
@@ -39,6 +42,16 @@ url = "{upstream}"
 url = "embedded:./{store}"
 # A laptop's disk may stall for longer than a server's should; the demo is about verdicts.
 timeout_ms = 2000
+
+[onboarding]
+mode = "proxy"
+trust = ["ca"]
+root_ca = "{ca}"
+rotation = true
+
+[[onboarding.ca]]
+file = "{ca}"
+tenant = "demo"
 """
 
 
@@ -80,10 +93,24 @@ class Installation(msgspec.Struct, frozen=True):
                 if result.outcome.refused:
                     raise ConfigError(Reason.CONFIG_STORE, f"{result.client_id}: {result.sentence}")
 
+    def revoke(self, client_id: str) -> None:
+        """Revoke a client, while the gateway runs.
+
+        :raises ConfigError: the store cannot be reached, or does not know it
+        """
+        change = prepare_change(REALM, client_id, Action.REVOKE, "to show it in the demo")
+        with (
+            attach_or_start(EmbeddedStore(self.folder / STORE)) as endpoint,
+            Store.connect(endpoint, "demo") as store,
+        ):
+            result = store.apply(change)
+            if result.outcome.refused:
+                raise ConfigError(Reason.CONFIG_STORE, f"{client_id}: {result.sentence}")
+
 
 @contextlib.asynccontextmanager
 async def running(folder: Path, workers: int | None) -> AsyncIterator[Installation]:
-    """Start WFM and gateway in `folder`, and stop both in the end.
+    """Start WFM and gateway in `folder`, where `CA_FILE` is already, and stop both in the end.
 
     :raises ConfigError: one of them does not start
     """
@@ -97,7 +124,9 @@ async def running(folder: Path, workers: int | None) -> AsyncIterator[Installati
         wfm_url = wfm.lines()[0]
         address = f"127.0.0.1:{_free_port()}"
         lines = f"workers = {workers}\n" if workers else ""
-        config = _CONFIG.format(address=address, public_url=PUBLIC_URL, workers=lines, upstream=wfm_url, store=STORE)
+        config = _CONFIG.format(
+            address=address, public_url=PUBLIC_URL, workers=lines, upstream=wfm_url, store=STORE, ca=CA_FILE
+        )
         config_file = folder / "gateway.toml"
         config_file.write_text(config)
         gateway = await Child.start(

@@ -43,7 +43,7 @@ class Load:
     async def run(self, rate_per_s: float, duration_s: float, stop: asyncio.Event) -> Sent:
         """Send until `duration_s` has passed, `stop` is set or the gateway falls far behind."""
         loop = asyncio.get_running_loop()
-        async with _session() as session:
+        async with session() as connection:
             started = loop.time()
             try:
                 sent = 0
@@ -52,12 +52,12 @@ class Load:
                     shot = self._traffic.next(int(self._now()))
                     due = started + sent / rate_per_s
                     sent += len(shot.steps)
-                    if await _is_set_before(stop, due - loop.time()) or loop.time() > started + duration_s + LATE_S:
+                    if await is_set_before(stop, due - loop.time()) or loop.time() > started + duration_s + LATE_S:
                         break
                     self._tally.lagged(loop.time() - due)
                     if len(self._under_way) >= IN_FLIGHT:
                         return Sent(loop.time() - started, kept_up=False)
-                    task = loop.create_task(self._fire(session, shot, due))
+                    task = loop.create_task(self._fire(connection, shot, due))
                     self._under_way.add(task)
                     task.add_done_callback(self._under_way.discard)
                 return Sent(loop.time() - started, kept_up=True)
@@ -68,27 +68,29 @@ class Load:
     async def _fire(self, session: aiohttp.ClientSession, shot: Shot, due: float) -> None:
         loop = asyncio.get_running_loop()
         for step in shot.steps:
-            got = await self._send(session, step)
+            got = await send(session, self._connect_to, step)
             self._tally.add(shot.kind, shot.algorithm, step.expected, got, loop.time() - due)
             due = loop.time()
 
-    async def _send(self, session: aiohttp.ClientSession, step: Step) -> str:
-        message = step.message
-        try:
-            async with session.request(
-                message.method,
-                # The target goes out byte for byte.
-                URL(self._connect_to + message.target, encoded=True),
-                headers=_fields(message),
-                data=message.body or None,
-                allow_redirects=False,
-            ) as response:
-                body = await response.read()
-        except (aiohttp.ClientError, TimeoutError) as error:
-            return f"no answer ({type(error).__name__})"
-        if step.heard is not None and response.status < 400:
-            step.heard(response.status, response.headers.get("ETag"), body)
-        return verdict(response.status, response.content_type, body)
+
+async def send(session: aiohttp.ClientSession, connect_to: str, step: Step) -> str:
+    """Send one message; what its answer means, as `verdict` says it."""
+    message = step.message
+    try:
+        async with session.request(
+            message.method,
+            # The target goes out byte for byte.
+            URL(connect_to + message.target, encoded=True),
+            headers=_fields(message),
+            data=message.body or None,
+            allow_redirects=False,
+        ) as response:
+            body = await response.read()
+    except (aiohttp.ClientError, TimeoutError) as error:
+        return f"no answer ({type(error).__name__})"
+    if step.heard is not None and response.status < 400:
+        step.heard(response.status, response.headers.get("ETag"), body)
+    return verdict(response.status, response.content_type, body)
 
 
 def verdict(status: int, content_type: str, body: bytes) -> str:
@@ -106,7 +108,8 @@ def _fields(message: Message) -> CIMultiDict[str]:
     return CIMultiDict(field for field in message.fields if field[0].lower() != "content-length")
 
 
-def _session() -> aiohttp.ClientSession:
+def session() -> aiohttp.ClientSession:
+    """As devices connect: nothing is added to what they signed."""
     return aiohttp.ClientSession(
         connector=aiohttp.TCPConnector(limit=CONNECTIONS),
         cookie_jar=aiohttp.DummyCookieJar(),
@@ -116,7 +119,7 @@ def _session() -> aiohttp.ClientSession:
     )
 
 
-async def _is_set_before(stop: asyncio.Event, delay_s: float) -> bool:
+async def is_set_before(stop: asyncio.Event, delay_s: float) -> bool:
     """Wait `delay_s`, or until `stop` is set; true if it is."""
     if delay_s > 0:
         try:

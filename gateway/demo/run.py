@@ -17,10 +17,11 @@ import msgspec
 from gateway.demo import fleet_plan, installation
 from gateway.demo.device import Device
 from gateway.demo.installation import PUBLIC_URL, Installation
+from gateway.demo.lives import Lives
 from gateway.demo.load import Load
 from gateway.demo.pki import Authority, Identity, issue_all, make_authority
 from gateway.demo.screen import REFRESH_S, Screen
-from gateway.demo.summary import Summary
+from gateway.demo.summary import Summary, Told
 from gateway.demo.tally import Tally
 from gateway.demo.traffic import Traffic
 from gateway.signing import load_private_key
@@ -38,10 +39,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Crew(msgspec.Struct, frozen=True):
-    """The certificates and keys of the run; `thieves` are in no registry."""
+    """The certificates and keys of the run; `newcomers` are in no registry at first, `thieves` never."""
 
     authority: Authority
     devices: list[Identity]
+    newcomers: list[Identity]
     thieves: list[Identity]
 
 
@@ -53,7 +55,8 @@ def run(settings: Settings, screen: Screen) -> Summary:
     with _folder(settings.keep) as folder:
         crew = _enlist(settings.devices, screen)
         if settings.keep is not None:
-            fleet_plan.write_files(folder, crew.authority, crew.devices)
+            fleet_plan.write_files(folder, [*crew.devices, *crew.newcomers])
+        (folder / installation.CA_FILE).write_bytes(crew.authority.certificate_pem)
         return asyncio.run(_drive(settings, folder, crew, screen))
 
 
@@ -81,7 +84,9 @@ def _enlist(count: int, screen: Screen) -> Crew:
         for chunk in issue_all(authority, [*wanted, *stolen], now):
             made.update((identity.name, identity) for identity in chunk)
             counting.add(len(chunk))
-    return Crew(authority, [made[name] for name, _ in wanted], [made[name] for name, _ in stolen])
+    fleet = [made[name] for name, _ in wanted]
+    known = count - fleet_plan.newcomers(count)
+    return Crew(authority, fleet[:known], fleet[known:], [made[name] for name, _ in stolen])
 
 
 async def _drive(settings: Settings, folder: Path, crew: Crew, screen: Screen) -> Summary:
@@ -92,7 +97,10 @@ async def _drive(settings: Settings, folder: Path, crew: Crew, screen: Screen) -
     screen.say("Starting the demo WFM, and the gateway with its embedded store ...")
     async with installation.running(folder, settings.workers) as site:
         await asyncio.to_thread(site.register, crew.devices)
-        screen.say(f"{len(crew.devices)} certificates are registered. The gateway listens on {site.gateway_url}")
+        screen.say(
+            f"{len(crew.devices)} certificates are registered, {len(crew.newcomers)} devices are unknown as yet. "
+            f"The gateway listens on {site.gateway_url}"
+        )
         if settings.keep is not None:
             for line in _by_hand(site, crew):
                 screen.say(line)
@@ -111,26 +119,34 @@ async def _measure(settings: Settings, site: Installation, crew: Crew, screen: S
     ]
     thieves = {identity.algorithm: load_private_key(identity.key_pem) for identity in crew.thieves}
     tally = Tally()
-    load = Load(site.gateway_url, Traffic(devices, thieves, PUBLIC_URL, settings.bad, random.Random()), tally)
+    traffic = Traffic(devices, thieves, PUBLIC_URL, settings.bad, random.Random())
+    load = Load(site.gateway_url, traffic, tally)
+    lives = Lives(site, crew.authority, crew.newcomers, traffic, tally, settings.duration_s, screen.say)
     with screen.table():
         watching = asyncio.create_task(_watch(site, screen, tally, stop))
+        living = asyncio.create_task(lives.run(stop))
         try:
             sent = await load.run(settings.rate_per_s, settings.duration_s, stop)
+            if not sent.kept_up:
+                stop.set()
+            await living
         finally:
-            watching.cancel()
-            await asyncio.wait([watching])
+            for task in (watching, living):
+                task.cancel()
+            await asyncio.wait([watching, living])
     reached = await site.reached()
     trouble = "" if sent.kept_up else "the gateway does not keep up with this rate; try a lower --rate"
     for child, answers in ((site.gateway, True), (site.wfm, reached is not None)):
         if not (child.alive and answers):
             trouble = child.trouble("ended by itself").message
     return Summary(
-        devices=len(devices),
+        devices=len(crew.devices) + len(crew.newcomers),
         asked_rate_per_s=settings.rate_per_s,
         sent_s=sent.seconds,
         interrupted=stop.is_set() and not trouble,
         backend_requests=reached,
         tally=tally,
+        told=Told(lives.onboarded, lives.rotated, lives.revoked),
         trouble=trouble,
     )
 

@@ -146,6 +146,11 @@ def _words(summary: Summary) -> Iterator[str]:
         yield f"{summary.missing} accepted signed requests never reached the WFM."
     elif summary.backend_requests is not None:
         yield f"The WFM saw {summary.backend_requests} signed requests, none of them a refused one."
+    if summary.told.onboarded:
+        yield (
+            f"{summary.told.onboarded} unknown devices onboarded through the gateway; "
+            f"{summary.told.rotated} rotated its certificate, {summary.told.revoked} was revoked."
+        )
     if summary.tally.mismatches:
         yield f"{summary.tally.mismatches} verdicts were not the expected ones."
     elif summary.tally.all.count:

@@ -7,6 +7,14 @@ import msgspec
 from gateway.demo.tally import Tally
 
 
+class Told(msgspec.Struct, frozen=True):
+    """What became of the newcomers."""
+
+    onboarded: int = 0
+    rotated: int = 0
+    revoked: int = 0
+
+
 class Summary(msgspec.Struct, frozen=True, kw_only=True):
     """The result. `sent_s` is how long requests were sent; `backend_requests` are the signed ones that the WFM counted,
     None if it does not tell any more; `trouble` says what ended the run early, if anything."""
@@ -17,6 +25,7 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
     interrupted: bool
     backend_requests: int | None
     tally: Tally
+    told: Told = Told()
     trouble: str = ""
 
     @property
@@ -50,6 +59,7 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
             "requests": tally.all.count,
             "requests_per_s": round(tally.all.count / self.sent_s, 1) if self.sent_s else 0.0,
             "asked_requests_per_s": self.asked_rate_per_s,
+            "newcomers": {"onboarded": self.told.onboarded, "rotated": self.told.rotated, "revoked": self.told.revoked},
             "accepted": tally.accepted,
             "refused": tally.all.count - tally.accepted,
             "mismatches": tally.mismatches,

@@ -60,7 +60,7 @@ class Tally:
 
     @property
     def accepted(self) -> int:
-        """Answers that came from the WFM."""
+        """Answers that were no refusal."""
         return sum(count for (_, _, got), count in self.verdicts.items() if got == ACCEPTED)
 
     @property

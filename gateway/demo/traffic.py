@@ -70,7 +70,7 @@ class Traffic:
         bad: float,
         chance: random.Random,
     ) -> None:
-        self._devices = devices
+        self._devices = list(devices)
         self._curved = [device for device in devices if device.algorithm.startswith("ecdsa")]
         self._thieves = thieves
         self._origin = origin
@@ -89,6 +89,12 @@ class Traffic:
         if self._curved:
             self._tricks["DER instead of r‖s"] = _der
 
+    def join(self, device: Device) -> None:
+        """One device more."""
+        self._devices.append(device)
+        if device.algorithm.startswith("ecdsa"):
+            self._curved.append(device)
+
     def next(self, now: int) -> Shot:
         """The next shot, signed at `now` (seconds since 1970)."""
         if self._chance.random() < self._bad:
@@ -102,27 +108,28 @@ class Traffic:
         name = device.algorithm.value
         match kind:
             case "status report":
-                return Shot(kind, name, (Step(_message(device.status_report(now)), None),))
+                return Shot(kind, name, (Step(marked(device.status_report(now)), None),))
             case "capability report":
-                return Shot(kind, name, (Step(_message(device.capability_report(now)), None),))
+                return Shot(kind, name, (Step(marked(device.capability_report(now)), None),))
             case "root certificate":
                 return Shot(kind, "", (Step(self._open, None),))
             case "bundle download":
                 request = device.bundle(now)
                 if request is not None:
-                    return Shot(kind, name, (Step(_message(request), None),))
-        return Shot("poll", name, (Step(_message(device.poll(now)), None, _listening(device)),))
+                    return Shot(kind, name, (Step(marked(request), None),))
+        return Shot("poll", name, (Step(marked(device.poll(now)), None, _listening(device)),))
 
     def _wrong_key(self, device: Device, now: int) -> tuple[Step, ...]:
         request = device.signed("POST", _somewhere(), now, _REPORT, key=self._thieves[device.algorithm])
-        return (Step(_message(request), Reason.SIGNATURE_WRONG),)
+        return (Step(marked(request), Reason.SIGNATURE_WRONG),)
 
     def _unknown_client(self, device: Device, now: int) -> tuple[Step, ...]:
         stranger = Device(str(uuid.uuid4()), self._thieves[device.algorithm], device.algorithm, self._origin)
-        return (Step(_message(stranger.status_report(now)), Reason.KEY_UNKNOWN),)
+        return (Step(marked(stranger.status_report(now)), Reason.KEY_UNKNOWN),)
 
 
-def _message(signed: SignedRequest) -> Message:
+def marked(signed: SignedRequest) -> Message:
+    """The request as the WFM counts it among those of the demo."""
     return Message(signed.method, signed.target, (*signed.fields, MARK), signed.body)
 
 
@@ -139,22 +146,22 @@ def _listening(device: Device) -> Heard:
 
 
 def _tampered(device: Device, now: int) -> tuple[Step, ...]:
-    message = _message(device.status_report(now))
+    message = marked(device.status_report(now))
     body = message.body.replace(b'"installed"', b'"removing!"')  # as long as before
     return (Step(msgspec.structs.replace(message, body=body), Reason.DIGEST_MISMATCH),)
 
 
 def _stale(device: Device, now: int) -> tuple[Step, ...]:
-    return (Step(_message(device.status_report(now - STALE_S)), Reason.POLICY_TOO_OLD),)
+    return (Step(marked(device.status_report(now - STALE_S)), Reason.POLICY_TOO_OLD),)
 
 
 def _replayed(device: Device, now: int) -> tuple[Step, ...]:
-    message = _message(device.status_report(now))
+    message = marked(device.status_report(now))
     return (Step(message, None), Step(message, Reason.REPLAY_SEEN))
 
 
 def _unsigned(device: Device, now: int) -> tuple[Step, ...]:
-    message = _message(device.status_report(now))
+    message = marked(device.status_report(now))
     fields = tuple(field for field in message.fields if not field[0].startswith("Signature"))
     return (Step(msgspec.structs.replace(message, fields=fields), Reason.SIGNATURE_MISSING),)
 
@@ -162,12 +169,12 @@ def _unsigned(device: Device, now: int) -> tuple[Step, ...]:
 def _uncovered(device: Device, now: int) -> tuple[Step, ...]:
     """As the reference device did before February 2026: Content-Digest is sent, but not covered."""
     request = device.signed("POST", _somewhere(), now, _REPORT, components=DEVICE_COMPONENTS)
-    return (Step(_message(request), Reason.DIGEST_NOT_COVERED),)
+    return (Step(marked(request), Reason.DIGEST_NOT_COVERED),)
 
 
 def _der(device: Device, now: int) -> tuple[Step, ...]:
     """The commonest mistake of implementers: most libraries give ECDSA signatures in DER."""
-    message = _message(device.status_report(now))
+    message = marked(device.status_report(now))
     fields = tuple((name, _as_der(value) if name == "Signature" else value) for name, value in message.fields)
     return (Step(msgspec.structs.replace(message, fields=fields), Reason.SIGNATURE_LENGTH),)
 

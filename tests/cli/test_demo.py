@@ -40,6 +40,11 @@ def test_json_is_all_there_is_and_every_verdict_is_right() -> None:
     assert {row["expected"] for row in summary["verdicts"]} >= {"accepted", "digest.mismatch", "signature.wrong"}
     assert set(summary["algorithms"]) == {algorithm.value for algorithm in Algorithm}
     assert summary["accepted"] + summary["refused"] == summary["requests"]
+    assert summary["newcomers"] == {"onboarded": 2, "rotated": 1, "revoked": 1}
+    counts = {(row["request"], row["expected"]): row["count"] for row in summary["verdicts"]}
+    assert counts["onboarding", "accepted"] == counts["onboarding again", "accepted"] == 2
+    assert counts["report with the old key", "accepted"] == counts["report with the new key", "accepted"] == 1
+    assert counts["report when revoked", "key.revoked"] == counts["onboarding when revoked", "key.removed"] == 1
 
 
 def test_lines_without_control_codes_and_a_folder_to_keep(tmp_path: Path) -> None:
@@ -48,6 +53,10 @@ def test_lines_without_control_codes_and_a_folder_to_keep(tmp_path: Path) -> Non
     assert (done.returncode, done.stderr) == (0, "")
     assert "\x1b" not in done.stdout
     assert "verdicts were the expected ones." in done.stdout
+    assert "2 unknown devices have onboarded through the gateway." in done.stdout
+    assert " has given itself a new certificate; " in done.stdout
+    assert " is revoked: its next request got key.revoked, onboarding again key.removed." in done.stdout
+    assert "2 unknown devices onboarded through the gateway; 1 rotated its certificate, 1 was revoked." in done.stdout
     assert f"wfm-gateway sign --key {folder}/devices/" in done.stdout
     assert f"wfm-gateway serve -c {folder}/gateway.toml" in done.stdout
     assert load(folder / "gateway.toml").listen.workers == 1

@@ -1,0 +1,174 @@
+"""Devices that nobody knows at first: they onboard through the gateway and work; one rotates, one is revoked."""
+
+import asyncio
+import base64
+import datetime
+import json
+import time
+import uuid
+from collections.abc import Callable, Sequence
+from typing import Any, Final
+
+import aiohttp
+import msgspec
+
+from gateway.demo import load
+from gateway.demo.device import Device
+from gateway.demo.installation import PUBLIC_URL, Installation
+from gateway.demo.pki import Authority, Identity, issue
+from gateway.demo.tally import ACCEPTED, Tally
+from gateway.demo.traffic import Message, Step, Traffic, marked
+from gateway.onboarding.rotation import TAG
+from gateway.reasons import Reason
+from gateway.signing import PrivateKey, Request, SignedRequest, SignOptions, load_private_key, sign
+
+IN_FORCE_S: Final = 1.0
+"""How long a change of the registry may take to reach every worker (R25)."""
+_LONGEST_S: Final = 15.0
+_ONBOARDED, _ROTATES, _REVOKED = 0.3, 0.4, 0.6
+"""At which shares of the run the last newcomer has onboarded, one of them rotates, and one is revoked."""
+_JSON: Final = (("Content-Type", "application/json"),)
+
+
+class Lives:
+    """The newcomers of one run.
+
+    The first of them rotates, the last is revoked and never part of the random traffic, because for a moment it could
+    be accepted or refused.
+
+    :param duration_s: of the whole run
+    :param say: told what happens, in one line each time
+    """
+
+    def __init__(
+        self,
+        site: Installation,
+        authority: Authority,
+        newcomers: Sequence[Identity],
+        traffic: Traffic,
+        tally: Tally,
+        duration_s: float,
+        say: Callable[[str], None],
+    ) -> None:
+        self._site = site
+        self._authority = authority
+        self._newcomers = newcomers
+        self._traffic = traffic
+        self._tally = tally
+        self._span_s = min(duration_s, _LONGEST_S)
+        self._say = say
+        self.onboarded = 0
+        self.rotated = 0
+        self.revoked = 0
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Let them live; ends early, between two requests, when `stop` is set.
+
+        :raises ConfigError: the store does not take the revocation
+        """
+        if not self._newcomers:
+            return
+        began = asyncio.get_running_loop().time()
+        devices: list[Device] = []
+        async with load.session() as session:
+            for number, identity in enumerate(self._newcomers):
+                if await self._stopped(stop, began, _ONBOARDED * number / len(self._newcomers)):
+                    return
+                device = await self._onboard(session, identity)
+                if device is None:
+                    return  # the tally has the verdict
+                devices.append(device)
+                if identity is not self._newcomers[-1]:
+                    self._traffic.join(device)
+            self._say(f"{self.onboarded} unknown devices have onboarded through the gateway.")
+            if not await self._stopped(stop, began, _ROTATES):
+                await self._rotate(session, devices[0], self._newcomers[0])
+            if not await self._stopped(stop, began, _REVOKED):
+                await self._revoke(session, devices[-1], self._newcomers[-1])
+
+    async def _stopped(self, stop: asyncio.Event, began: float, share: float) -> bool:
+        delay_s = began + share * self._span_s - asyncio.get_running_loop().time()
+        return await load.is_set_before(stop, delay_s)
+
+    async def _onboard(self, session: aiohttp.ClientSession, identity: Identity) -> Device | None:
+        """Onboard, twice as devices do that did not hear the answer, and report once."""
+        key = load_private_key(identity.key_pem)
+        ids: list[str] = []
+
+        def heard(_status: int, _etag: str | None, body: bytes) -> None:
+            answer: Any = json.loads(body)
+            ids.append(answer["clientId"])
+
+        for kind in ("onboarding", "onboarding again"):
+            if await self._ask(session, kind, Step(_plain(_onboarding(identity, key)), None, heard)) != ACCEPTED:
+                return None
+        if ids[0] != ids[1]:
+            self._tally.add("one id for one key", "", None, f"{ids[0]} and {ids[1]}", 0.0)
+            return None
+        device = Device(ids[0], key, identity.algorithm, PUBLIC_URL)
+        await self._report(session, "newcomer's report", device)
+        self.onboarded += 1
+        return device
+
+    async def _rotate(self, session: aiohttp.ClientSession, device: Device, identity: Identity) -> None:
+        now = datetime.datetime.now(datetime.UTC)
+        successor = await asyncio.to_thread(issue, self._authority, identity.name, identity.algorithm, now)
+        new_key = load_private_key(successor.key_pem)
+        rotation = _rotation(device, load_private_key(identity.key_pem), successor, new_key)
+        if await self._ask(session, "rotation", Step(rotation, None)) != ACCEPTED:
+            return
+        await asyncio.sleep(IN_FORCE_S)
+        await self._report(session, "report with the old key", device)
+        device.change_key(new_key)
+        await self._report(session, "report with the new key", device)
+        self.rotated += 1
+        self._say(f"{device.client_id} has given itself a new certificate; its old key is accepted beside the new one.")
+
+    async def _revoke(self, session: aiohttp.ClientSession, device: Device, identity: Identity) -> None:
+        await asyncio.to_thread(self._site.revoke, device.client_id)
+        await asyncio.sleep(IN_FORCE_S)
+        got = await self._report(session, "report when revoked", device, Reason.KEY_REVOKED)
+        key = load_private_key(identity.key_pem)
+        step = Step(_plain(_onboarding(identity, key)), Reason.KEY_REMOVED)
+        again = await self._ask(session, "onboarding when revoked", step)
+        self.revoked += 1
+        self._say(f"{device.client_id} is revoked: its next request got {got}, onboarding again {again}.")
+
+    async def _report(
+        self, session: aiohttp.ClientSession, kind: str, device: Device, expected: Reason | None = None
+    ) -> str:
+        step = Step(marked(device.status_report(int(time.time()))), expected)
+        return await self._ask(session, kind, step, device.algorithm.value)
+
+    async def _ask(self, session: aiohttp.ClientSession, kind: str, step: Step, algorithm: str = "") -> str:
+        """Send, count, and return the verdict. `algorithm` is given for what the WFM counts as signed."""
+        loop = asyncio.get_running_loop()
+        due = loop.time()
+        got = await load.send(session, self._site.gateway_url, step)
+        self._tally.add(kind, algorithm, step.expected, got, loop.time() - due)
+        return got
+
+
+def _plain(signed: SignedRequest) -> Message:
+    """Without the mark: what the gateway answers by itself the WFM cannot count."""
+    return Message(signed.method, signed.target, signed.fields, signed.body)
+
+
+def _body(identity: Identity) -> bytes:
+    return json.dumps({"certificate": base64.b64encode(identity.certificate_pem).decode()}).encode()
+
+
+def _onboarding(identity: Identity, key: PrivateKey) -> SignedRequest:
+    request = Request("POST", f"{PUBLIC_URL}/api/v1/onboarding", _body(identity), _JSON)
+    # Two of one second would be one message twice without a nonce: a replay (R13).
+    return sign(request, key, SignOptions(created=int(time.time()), alg=identity.algorithm, nonce=uuid.uuid4().hex))
+
+
+def _rotation(device: Device, old_key: PrivateKey, successor: Identity, new_key: PrivateKey) -> Message:
+    """Signed by both keys over the same components (R23)."""
+    request = Request("POST", f"{PUBLIC_URL}/api/v1/clients/{device.client_id}/certificate", _body(successor), _JSON)
+    options = SignOptions(created=int(time.time()), alg=device.algorithm, send_alg=True, label="old")
+    first = sign(request, old_key, options)
+    second = sign(request, new_key, msgspec.structs.replace(options, label="new", tag=TAG))
+    added = [field for field in second.fields if field[0] in ("Signature-Input", "Signature")]
+    return msgspec.structs.replace(_plain(first), fields=(*first.fields, *added))

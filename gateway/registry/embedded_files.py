@@ -43,7 +43,7 @@ _USERS: Final = """\
 user default on nopass ~* &* +@all
 user {user} on #{password_sha256} resetchannels \
 %R~{client}* %R~{spki}* %R~{pin}* %R~{changes} %RW~{seen}* \
--@all +get +set +xrange +xrevrange +ping +hello +auth +select +client|setname
+-@all +get +set +xrange +xrevrange +ping +hello +auth +select +client|setname +info
 user {onboarding_user} on #{onboarding_sha256} resetchannels \
 %RW~{client}* %RW~{spki}* %RW~{changes} %RW~{tofu}* \
 -@all +get +set +del +eval +xadd +incr +decr +expire +waitaof \

@@ -55,7 +55,6 @@ def test_r27_the_request_path_reads_records_and_sets_claims(request_client: "red
         "DEL wfmgw:client:default:dev1",
         "DEL wfmgw:seen:a",
         "XREAD STREAMS wfmgw:changes 0",
-        "INFO",
         "SET wfmgw:spki:default:00 x",
         "DEL wfmgw:spki:default:00",
         "XADD wfmgw:changes * a b",

@@ -118,9 +118,11 @@ class Lives:
         if await self._ask(session, "rotation", Step(rotation, None)) != ACCEPTED:
             return
         await asyncio.sleep(IN_FORCE_S)
-        await self._report(session, "report with the old key", device)
+        with_old = await self._report(session, "report with the old key", device)
         device.change_key(new_key)
-        await self._report(session, "report with the new key", device)
+        with_new = await self._report(session, "report with the new key", device)
+        if with_old != ACCEPTED or with_new != ACCEPTED:
+            return
         self.rotated += 1
         self._say(f"{device.client_id} has given itself a new certificate; its old key is accepted beside the new one.")
 
@@ -131,7 +133,7 @@ class Lives:
         key = load_private_key(identity.key_pem)
         step = Step(_plain(_onboarding(identity, key)), Reason.KEY_REMOVED)
         again = await self._ask(session, "onboarding when revoked", step)
-        self.revoked += 1
+        self.revoked += got == Reason.KEY_REVOKED
         self._say(f"{device.client_id} is revoked: its next request got {got}, onboarding again {again}.")
 
     async def _report(

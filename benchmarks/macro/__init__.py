@@ -1,0 +1,1 @@
+"""Benchmarks of whole parts at the size of a fleet."""

@@ -2,15 +2,15 @@
 needs next."""
 
 import hashlib
-from collections.abc import Iterator
 from typing import Final
 
 import msgspec
 
 from gateway._native import Candidate, Head, Refused, parse_digest, select
+from gateway.attempts import OPERATION_LIMIT, Attempts, digest_required
 from gateway.clock import Clock
 from gateway.config import Config
-from gateway.model import Certificate, Client, External, Peer, Refusal, Status, Verified
+from gateway.model import Client, External, Peer, Refusal, Status, Verified
 from gateway.onboarding import flow
 from gateway.onboarding.body import LIMIT_BYTES, read_presented
 from gateway.onboarding.flow import Standing
@@ -28,9 +28,8 @@ from gateway.routing.match import Match
 from gateway.routing.table import RouteTable
 from gateway.several import further, in_field_order, who, with_failures
 from gateway.signature.algorithms import AlgorithmChoice
-from gateway.signature.verify import prepare, proven
+from gateway.signature.verify import proven
 from gateway.steps import (
-    Attempt,
     BodyFacts,
     NeedBody,
     NeedClaim,
@@ -44,9 +43,6 @@ from gateway.steps import (
     ServeRootCa,
     Step,
 )
-
-OPERATION_LIMIT: Final = 4
-"""Public-key operations per request, whatever labels, certificates, algorithms and spellings there are (R5)."""
 
 ROOT_CA_ROUTE: Final = "onboarding-certificate"
 """The route of the certificate API in profile `margo`."""
@@ -73,6 +69,7 @@ class Pipeline:
         self._locator = Locator(config)
         self._choice = AlgorithmChoice(config.policy.algorithms, config.policy.rsa_algorithms)
         self._rules = Rules(config.policy, self._choice, revocations)
+        self._attempts = Attempts(self._rules, self._choice)
         self.rotations: Rotations | None = None
         if config.onboarding.rotation and self._trust is not None:
             self.rotations = Rotations(config.onboarding, self._choice, self._trust)
@@ -146,66 +143,13 @@ class Pipeline:
             self._rules.check_client(found)
             if need.verified:
                 return self._after_slow_body(need, found, now)
-            attempts, untried = self._attempts(request, found, now)
+            attempts, untried = self._attempts.of(request, found, now)
         except Refused as refused:
             refusal = _refusal(refused, request.client_id, request.notes)
             return msgspec.structs.replace(refusal, tells_who_is_known=not need.verified)
         if untried:
             request = msgspec.structs.replace(request, untried=untried)
         return NeedVerification(request, found, attempts[0], attempts[1:])
-
-    def _attempts(
-        self, request: Request, client: Client, now: float
-    ) -> tuple[tuple[Attempt, ...], tuple[Attempt, ...]]:
-        # R5: at most four, taken in turn from each signature, so that a bad one cannot use up a good one's share (R8).
-        fault: Refused | None = None
-        required = _digest_required(request, client)
-        turns: list[Iterator[Attempt]] = []
-        for candidate in request.candidates:
-            try:
-                if request.head.content_length > 0:
-                    self._rules.check_digest_coverage(candidate, required)
-                certificates = self._rules.usable_certificates(client, candidate.keyid, now)
-                turns.append(iter(self._attempts_of(request.external, candidate, certificates)))
-            except Refused as refused:
-                fault = further(fault, refused)
-        attempts: list[Attempt] = []
-        # One is left for the key that a rotation brings.
-        limit = OPERATION_LIMIT if request.successor is None else OPERATION_LIMIT - 1
-        while turns and len(attempts) < limit:
-            turn = turns.pop(0)
-            attempt = next(turn, None)
-            if attempt is not None:
-                attempts.append(attempt)
-                turns.append(turn)
-        if not attempts:
-            assert fault is not None
-            raise fault
-        return tuple(attempts), tuple(attempt for turn in turns for attempt in turn)
-
-    def _attempts_of(
-        self, external: External, candidate: Candidate, certificates: tuple[Certificate, ...]
-    ) -> list[Attempt]:
-        fault: Refused | None = None
-        attempts: list[Attempt] = []
-        first: bytes | None = None
-        for authority in external.authorities:
-            base = candidate.base(external.scheme, authority)
-            if base == first:
-                break  # R7: another spelling matters only if the signature covers it.
-            first = base
-            for certificate in certificates:
-                try:
-                    attempts += [
-                        Attempt(candidate, authority, prepare(candidate, certificate, algorithm, base))
-                        for algorithm in self._choice.for_key(candidate.alg, certificate)
-                    ]
-                except Refused as refused:
-                    fault = further(fault, refused)
-        if not attempts:
-            assert fault is not None
-            raise fault
-        return attempts
 
     def with_verdict(self, need: NeedVerification, holds: bool) -> Step:
         """Step 7: an engine's answer. The first signature that holds counts (R8)."""
@@ -241,7 +185,7 @@ class Pipeline:
             presented = read_presented(body, facts.took_s)
             client = Client(request.realm, "", Status.ACTIVE, (presented.certificate,))
             request = msgspec.structs.replace(request, presented=presented)
-            attempts, untried = self._attempts(request, client, now)
+            attempts, untried = self._attempts.of(request, client, now)
         except Refused as refused:
             return _refusal(refused, notes=request.notes)
         if untried:
@@ -312,7 +256,7 @@ class Pipeline:
             raise Refused(Reason.DIGEST_MISMATCH, f"{body.length} octets received")
         if not body.length:
             return True
-        required = _digest_required(request, verified.client)
+        required = digest_required(request, verified.client)
         return self._rules.check_digest_coverage(verified.candidate, required)
 
     def _after_slow_body(self, need: NeedKey, client: Client, now: float) -> Step:
@@ -401,12 +345,6 @@ def _need_presented(request: Request) -> Step:
 
 def _refusal(refused: Refused, client_id: str = "", notes: tuple[str, ...] = ()) -> Refusal:
     return Refusal(Reason(refused.reason), refused.detail, client_id, notes=notes)
-
-
-def _digest_required(request: Request, client: Client) -> bool:
-    if client.require_covered_digest is None:
-        return request.require_covered_digest
-    return client.require_covered_digest
 
 
 def _id_from_keyid(candidate: Candidate, earlier: str) -> str:

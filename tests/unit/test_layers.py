@@ -16,7 +16,7 @@ LAYERS = (
     ("signature",),
     ("registry", "policy", "replay", "routing", "signing"),
     ("onboarding",),
-    ("steps", "several", "pipeline"),
+    ("steps", "several", "attempts", "pipeline"),
     ("observe", "explain"),
     ("proxy", "admin"),
     ("demo",),

@@ -6,8 +6,8 @@ import hashlib
 import msgspec
 import pytest
 
+from gateway.attempts import OPERATION_LIMIT
 from gateway.model import Admitted, Refusal
-from gateway.pipeline import OPERATION_LIMIT
 from gateway.reasons import Reason
 from gateway.registry.answers import Claim, ClaimAnswer, Unavailable
 from gateway.steps import NeedBody, NeedClaim

@@ -5,10 +5,12 @@ import time
 from collections.abc import Iterator
 
 import pytest
+import redis
 
 from gateway.demo.pki import issue, make_authority
 from gateway.model import Algorithm
 from gateway.registry.embedded import attach_or_start
+from gateway.registry.keys import EPOCH
 from gateway.registry.registration import prepare
 from gateway.registry.store import Store
 from gateway.registry.store_url import EmbeddedStore
@@ -33,6 +35,12 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     for kind, identity in identities.items():
         (folder / f"{kind}.key").write_bytes(identity.key_pem)
     port = free_port()
+    with (
+        attach_or_start(EmbeddedStore(folder / "store")) as endpoint,
+        redis.Redis(unix_socket_path=endpoint.path) as client,
+    ):
+        # As a store that is in use for an hour: one that begins now refuses what was signed in this very second (R13).
+        client.set(EPOCH, int((time.time() - 3600) * 1000))
     with RecordingBackend() as backend, Served(
         *("--listen", f"127.0.0.1:{port}", "--upstream", backend.url, "--public-url", PUBLIC),
         *("--store", f"embedded:{folder}/store", "--workers", "1"),

@@ -19,7 +19,8 @@ Report = Callable[[str, str], None]
 """Takes an event (`store.connected`, `store.lost`, ...) and a detail for the operator's log."""
 
 _SHORTEST_PAUSE_S: Final = 0.05
-_LONGEST_PAUSE_S: Final = 1.0
+_LONGEST_PAUSE_S: Final = 0.5
+"""Short enough that a change reaches a worker within a second of the end of an outage (R25)."""
 _NAME: Final = b"wfm-gateway"
 
 

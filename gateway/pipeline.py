@@ -13,6 +13,7 @@ from gateway.config import Config
 from gateway.model import Client, External, Peer, Refusal, Status, Verified
 from gateway.onboarding import flow
 from gateway.onboarding.body import LIMIT_BYTES, read_presented
+from gateway.onboarding.bundles import Bundles
 from gateway.onboarding.flow import Standing
 from gateway.onboarding.rotation import Rotations, split
 from gateway.onboarding.trust import Trust
@@ -55,15 +56,24 @@ _EMPTY_SHA512: Final = hashlib.sha512(b"").digest()
 
 
 class Pipeline:
-    """Decides about requests. Knows nothing of sockets, stores and engines: their answers are handed to it."""
+    """Decides about requests. Knows nothing of sockets, stores and engines: their answers are handed to it.
 
-    def __init__(self, config: Config, clock: Clock, revocations: Revocations | None = None) -> None:
+    :param bundles: the authorities of `[[onboarding.ca]]`, kept current by somebody; None: as their files are now
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        clock: Clock,
+        revocations: Revocations | None = None,
+        bundles: Bundles | None = None,
+    ) -> None:
         self._policy = config.policy
         self._mode = config.onboarding.mode
         self._serves_root_ca = config.onboarding.root_ca is not None
         self._trust: Trust | None = None
         if config.onboarding.records or config.onboarding.trust:
-            self._trust = Trust(config.onboarding, revocations)
+            self._trust = Trust(config.onboarding, revocations, bundles)
         self._clock = clock
         self._routes = RouteTable(config)
         self._locator = Locator(config)

@@ -14,6 +14,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from gateway.onboarding import minimal_path
 from gateway.onboarding.authorities import Authority, Issuer
+from gateway.onboarding.bundles import Bundles
 from gateway.onboarding.signing import is_strong, signed_by
 from gateway.onboarding.verdict import Accept, Opinion, Reject
 from gateway.reasons import Reason
@@ -26,16 +27,18 @@ _SIGNATURE_LIMIT: Final = 3
 
 
 class CaPath(msgspec.Struct, frozen=True):
-    """The authorities of one gateway, and what their lists say now."""
+    """The authorities of one gateway, and what their lists say, as of now."""
 
-    authorities: tuple[Authority, ...]
+    bundles: Bundles
     revocations: Revocations
 
     def opinion(self, leaf: x509.Certificate, der: bytes, now: float) -> Opinion:
         """Accept with the tenant of the first authority to which a path leads; reject what names one and does not lead
         there; no opinion on what none of them claims to have issued."""
         name = issuer_name(der)
-        claimed = [(entry, issuer) for entry in self.authorities for issuer in entry.issuers if issuer.subject == name]
+        claimed = [
+            (entry, issuer) for entry in self.bundles.present for issuer in entry.issuers if issuer.subject == name
+        ]
         if not claimed:
             return None
         if not is_strong(leaf):

@@ -4,9 +4,9 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
-from gateway.config.onboarding import Authority as Section
 from gateway.onboarding import crl_file
 from gateway.onboarding.authorities import Authority, Issuer
+from gateway.onboarding.bundles import Bundles
 from gateway.onboarding.crl_file import CrlError, Listing
 from gateway.registry.issued import ISSUER_BYTES, issuer_id
 from gateway.registry.revocations import NEVER_S, Revocations, Watch
@@ -28,19 +28,33 @@ class Source(msgspec.Struct, frozen=True):
 class Crls:
     """The lists of one worker.
 
-    :param sections: `[[onboarding.ca]]`, and `authorities` what was read for each of them
+    :param bundles: `[[onboarding.ca]]`; call `follow` when it has changed
     :param revocations: told whenever something changes
     """
 
-    def __init__(self, sections: Sequence[Section], authorities: Sequence[Authority], revocations: Revocations) -> None:
-        self.sources = tuple(
-            Source(section.crl, section.crl_is_url, authority)
-            for section, authority in zip(sections, authorities, strict=True)
-            if section.crl is not None
-        )
-        self._authorities = tuple(authorities)
+    def __init__(self, bundles: Bundles, revocations: Revocations) -> None:
+        self._bundles = bundles
         self._revocations = revocations
         self._held: dict[tuple[tuple[str, str], bytes], Listing] = {}
+        self._tell()
+
+    @property
+    def sources(self) -> tuple[Source, ...]:
+        """Where lists come from, with the authorities that may sign them now."""
+        return tuple(
+            Source(section.crl, section.crl_is_url, authority)
+            for section, authority in zip(self._bundles.sections, self._bundles.present, strict=True)
+            if section.crl is not None
+        )
+
+    def follow(self) -> None:
+        """Other authorities are in force: a list counts only while who signed it is one of them."""
+        signers = {source.key: source.authority.issuers for source in self.sources}
+        self._held = {
+            (owner, name): listing
+            for (owner, name), listing in self._held.items()
+            if any(signer in signers.get(owner, ()) for signer in listing.signers)
+        }
         self._tell()
 
     def read(self, source: Source, data: bytes, now: float) -> tuple[Listing, ...]:
@@ -81,7 +95,7 @@ class Crls:
                     issuer,
                     Watch() if listing is None else Watch(listing.serials, False, listing.next_update_s),
                 )
-        issuers = [issuer for authority in self._authorities for issuer in authority.issuers]
+        issuers = [issuer for authority in self._bundles.present for issuer in authority.issuers]
         for _ in issuers:  # each round can reach one step further down
             if not _revoke_authorities(watches, issuers):
                 break

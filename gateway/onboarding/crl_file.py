@@ -27,7 +27,7 @@ class CrlError(Exception):
 
 class Listing(msgspec.Struct, frozen=True):
     """What one list says: `issuer` is the DER of its Name, `serials` are as `serial_octets` writes them, times are
-    seconds since 1970, `number` is the cRLNumber."""
+    seconds since 1970, `number` is the cRLNumber. It is signed by each of `signers`, which have one key."""
 
     issuer: bytes
     serials: frozenset[bytes]
@@ -35,6 +35,7 @@ class Listing(msgspec.Struct, frozen=True):
     next_update_s: float
     number: int | None
     sha256: str
+    signers: tuple[Issuer, ...]
 
     def precedes(self, other: "Listing") -> bool:
         """Is this an older list of the same authority?"""
@@ -84,7 +85,7 @@ def _listing(crl: x509.CertificateRevocationList, issuers: Sequence[Issuer], now
     serials = frozenset([_serial(entry, source) for entry in crl])
     next_update_s = crl.next_update_utc.timestamp()
     digest = sha256(crl.tbs_certlist_bytes).hexdigest()
-    return Listing(name, serials, this_update_s, next_update_s, number, digest)
+    return Listing(name, serials, this_update_s, next_update_s, number, digest, tuple(signers))
 
 
 def _signed(crl: x509.CertificateRevocationList, issuer: Issuer) -> bool:

@@ -6,7 +6,7 @@ from cryptography import x509
 
 from gateway.config.onboarding import Onboarding
 from gateway.model import Certificate
-from gateway.onboarding import authorities
+from gateway.onboarding.bundles import Bundles
 from gateway.onboarding.ca_path import CaPath
 from gateway.onboarding.verdict import Accept, Pending, Reject, Verdict
 from gateway.reasons import ConfigError, Reason
@@ -24,13 +24,16 @@ class Trust:
     `config.trust` can accept.
 
     :param revocations: what the authorities' lists say now; None: there are none
+    :param bundles: the authorities, kept current by somebody; None: as their files are now
     :raises ConfigError: config.unreadable, config.invalid for a file of `[[onboarding.ca]]`
     """
 
-    def __init__(self, config: Onboarding, revocations: Revocations | None = None) -> None:
+    def __init__(
+        self, config: Onboarding, revocations: Revocations | None = None, bundles: Bundles | None = None
+    ) -> None:
         self._rules = frozenset(config.trust)
         self._revocations = revocations or Revocations()
-        self._path = CaPath(authorities.read_all(config), self._revocations)
+        self._path = CaPath(bundles or Bundles(config), self._revocations)
 
     def judge(self, certificate: x509.Certificate, der: bytes, now: float, pinned: bool) -> Verdict:
         """What becomes of a certificate whose owner has proved to have its key.

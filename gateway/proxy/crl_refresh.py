@@ -45,11 +45,21 @@ class CrlRefresh:
     async def start(self, patience_s: float) -> None:
         """Begin; return when every source was tried once, or after `patience_s`."""
         loop = asyncio.get_running_loop()
-        tried = [loop.create_future() for _ in self._crls.sources]
-        for source, future in zip(self._crls.sources, tried, strict=True):
-            self._tasks.append(loop.create_task(self._keep(source, future)))
+        sources = self._crls.sources
+        tried = [loop.create_future() for _ in sources]
+        self._tasks = [
+            loop.create_task(self._keep(source, future)) for source, future in zip(sources, tried, strict=True)
+        ]
         if tried:
             await asyncio.wait(tried, timeout=patience_s)
+
+    def restart(self) -> None:
+        """Look at every source anew, at once: other authorities are in force, who may sign other lists."""
+        loop = asyncio.get_running_loop()
+        for task in self._tasks:
+            task.cancel()
+        self._crls.follow()
+        self._tasks = [loop.create_task(self._keep(source, loop.create_future())) for source in self._crls.sources]
 
     async def close(self) -> None:
         """Stop."""

@@ -8,12 +8,13 @@ from gateway.clock import Clock
 from gateway.config import Config
 from gateway.observe.decisions import Decisions
 from gateway.observe.log import Log
-from gateway.onboarding import authorities
+from gateway.onboarding.bundles import Bundles
 from gateway.onboarding.certificate_api import RootCa
 from gateway.onboarding.crl import Crls
 from gateway.onboarding.rotation import Rotations
 from gateway.onboarding.tofu import FirstContact
 from gateway.pipeline import Pipeline
+from gateway.proxy.ca_refresh import CaRefresh
 from gateway.proxy.crl_refresh import CrlRefresh
 from gateway.proxy.enrolling import Enrolling
 from gateway.proxy.exchange import Exchange
@@ -46,6 +47,7 @@ _LEVELS = {
     "changes.restarted": "info",
     "onboarding.enrolled": "info",
     "onboarding.settled": "info",
+    "ca.loaded": "info",
     "crl.loaded": "info",
     "origin.answering": "info",
 }
@@ -98,14 +100,16 @@ class Runtime:
             report=self._report,
             origin=self.origin,
         )
-        crls = Crls(config.onboarding.ca, authorities.read_all(config.onboarding), self.revocations)
+        bundles = Bundles(config.onboarding)
+        crls = Crls(bundles, self.revocations)
         folder = Path(config.data_dir, "crl")
         self.crl_refresh = CrlRefresh(crls, config.onboarding.crl_refresh_s, folder, clock, self._report)
+        self.ca_refresh = CaRefresh(bundles, self.crl_refresh.restart, self._report)
         self.upstream = Upstream(config.upstream, clock)
         self.onboarding: Onboarding | None = None
         if self.recording is not None and config.onboarding.mode != "off":
             self.onboarding = self._make_onboarding(config, self.recording, clock)
-        pipeline = Pipeline(config, clock, self.revocations)
+        pipeline = Pipeline(config, clock, self.revocations, bundles)
         verifier = Immediate(CryptographyEngine())
         limits = config.limits
         self.spool = Spool(config.data_dir, limits.spool_bytes, max(1, limits.spool_total_bytes // workers))
@@ -152,6 +156,7 @@ class Runtime:
         except TimeoutError:
             self._log.line("warning", "store.missing", detail="serving without the store until it can be reached")
         await self.crl_refresh.start(CRL_PATIENCE_S)
+        self.ca_refresh.start()
         if self.onboarding is not None:
             self.onboarding.start()
 
@@ -163,6 +168,7 @@ class Runtime:
             await self.origin.close()
         if self.recording is not None:
             self.recording.close()
+        await self.ca_refresh.close()
         await self.crl_refresh.close()
         self.directory.close()
         self.link.close()

@@ -6,7 +6,8 @@ import pytest
 
 from gateway.config.onboarding import Authority as Section
 from gateway.config.onboarding import Onboarding
-from gateway.onboarding import authorities, crl_file
+from gateway.onboarding import crl_file
+from gateway.onboarding.bundles import Bundles
 from gateway.onboarding.crl import Crls, Source
 from gateway.onboarding.crl_file import CrlError
 from gateway.onboarding.trust import Trust
@@ -38,8 +39,9 @@ class World:
         sections = tuple(Section(file=str(shop.folder / bundle), crl=f"{bundle}.crl") for bundle in bundles)
         config = Onboarding(ca=sections, trust=rules, stale_crl=stale)  # type: ignore[arg-type]
         self.revocations = Revocations(stale == "refuse")
-        self.crls = Crls(sections, authorities.read_all(config), self.revocations)
-        self.trust = Trust(config, self.revocations)
+        self.bundles = Bundles(config)
+        self.crls = Crls(self.bundles, self.revocations)
+        self.trust = Trust(config, self.revocations, self.bundles)
 
     @property
     def source(self) -> Source:

@@ -1,32 +1,14 @@
 """One result as a JSON file: what was measured, on which machine, with which versions, by which command."""
 
 import json
-import os
-import platform
 import sys
 from collections.abc import Sequence
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from gateway.report.machine import machine, versions
+
 RESULTS = Path(__file__).parent / "results"
-
-
-def processor() -> str:
-    """Name of the processor as the system tells it."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        return platform.processor() or platform.machine()
-    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), platform.machine())
-
-
-def versions(*packages: str) -> dict[str, str]:
-    """Versions of Python, of OpenSSL in `cryptography`, and of packages."""
-    from cryptography.hazmat.backends.openssl.backend import backend
-
-    found = {"python": platform.python_version(), "openssl": backend.openssl_version_text()}
-    return found | {name: version(name) for name in ("cryptography", *packages)}
 
 
 def save(
@@ -37,7 +19,7 @@ def save(
     result = {
         "title": title,
         "command": "python -m " + " ".join([_module(), *sys.argv[1:]]),
-        "machine": f"{processor()}, {os.cpu_count()} cores, {platform.system()} {platform.release().split('-')[0]}",
+        "machine": machine(),
         "versions": versions(*packages),
         "rows": list(rows),
         "says": list(says),

@@ -10,7 +10,7 @@ GATEWAY = Path(__file__).parents[2] / "gateway"
 
 # Lower layers first; a module may import its own layer and those before it.
 LAYERS = (
-    ("model", "reasons", "clock", "__init__"),
+    ("model", "reasons", "clock", "report", "__init__"),
     ("_native",),
     ("config", "profiles"),
     ("signature",),

@@ -42,7 +42,7 @@ def command(file: Path, rate: int, as_json: bool) -> int:
     """Validate a configuration file and print what it means.
 
     Prints every setting with the defaults marked, the routes, what is unsafe, what the replay window needs of the
-    store, and the engine that verifies signatures.
+    store, the state of revocation lists that are files, and the engine that verifies signatures.
     """
     from gateway.config import load
 
@@ -59,7 +59,8 @@ def command(file: Path, rate: int, as_json: bool) -> int:
 
 
 def examine(config: "Config", rate: int) -> dict[str, Any]:
-    """What `--json` prints: settings, routes, warnings, the replay window for `rate` requests a second, the engine.
+    """What `--json` prints: settings, routes, warnings, the replay window for `rate` requests a second, revocation
+    lists, the engine.
 
     :raises ConfigError: what only the reading of `[store]`, and of the files of `[[onboarding.ca]]`, finds
     """
@@ -67,16 +68,16 @@ def examine(config: "Config", rate: int) -> dict[str, Any]:
 
     from gateway.config import warnings
     from gateway.config.render import without_secrets
-    from gateway.onboarding import authorities
+    from gateway.onboarding.rehearsal import rehearse
     from gateway.registry.store_url import EmbeddedStore
     from gateway.registry.targets import admin_target, request_target
 
     target = request_target(config.store)
     admin_target(config.store)
-    authorities.read_all(config.onboarding)
+    rehearsal = rehearse(config.onboarding)
     window_s = 0 if config.policy.replay == "off" else config.policy.claim_ttl_ms // 1000
     needed = rate * window_s * CLAIM_BYTES
-    found = warnings(config)
+    found = [*warnings(config), *rehearsal.warnings]
     if isinstance(target, EmbeddedStore) and needed > target.maxmemory_bytes:
         found.append(
             f"store.url: {rate} requests a second need {_size(needed)} of the embedded store, which has "
@@ -91,6 +92,7 @@ def examine(config: "Config", rate: int) -> dict[str, Any]:
             "window_s": window_s,
             "bytes": needed,
         },
+        "revocation_lists": msgspec.to_builtins(rehearsal.lists),
         "engine": engine(),
         "warnings": found,
     }
@@ -154,9 +156,26 @@ def _lines(config: "Config", report: dict[str, Any]) -> Iterator[str]:
         yield f"# replay window: {factors} = {_size(replay['bytes'])} of the store"
     else:
         yield "# replay window: off"
+    if report["revocation_lists"]:
+        yield from _lists(config, report["revocation_lists"])
     yield f"# engine: {report['engine']}"
     for warning in report["warnings"]:
         yield f"# WARNING: {warning}"
+
+
+def _lists(config: "Config", lists: list[dict[str, Any]]) -> Iterator[str]:
+    section = config.onboarding
+    policy = "refused" if section.stale_crl == "refuse" else "accepted"
+    yield f"# Revocation lists; without a current one certificates are {policy} (onboarding.stale_crl):"
+    for one in lists:
+        match one["state"]:
+            case "fetched":
+                said = f"fetched while the gateway runs, every {section.crl_refresh_s} s or before its nextUpdate"
+            case "missing":
+                said = "no usable list"
+            case state:
+                said = f"{one['revoked']} revoked, {state}, nextUpdate {one['next_update']}"
+        yield f"#   {one['place']}  {one['authority']}: {said}"
 
 
 def _path(row: dict[str, Any], config: "Config") -> str:

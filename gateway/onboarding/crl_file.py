@@ -44,6 +44,18 @@ class Listing(msgspec.Struct, frozen=True):
         return self.this_update_s < other.this_update_s
 
 
+def octets(path: str) -> bytes:
+    """A file; one octet more than is allowed at most.
+
+    :raises CrlError: it cannot be read
+    """
+    try:
+        with open(path, "rb") as file:
+            return file.read(SIZE_LIMIT_BYTES + 1)
+    except OSError as error:
+        raise CrlError(f"{path} cannot be read: {error.strerror}") from error
+
+
 def read(data: bytes, issuers: Sequence[Issuer], now: float, source: str) -> tuple[Listing, ...]:
     """The lists in `data`: PEM, with one or several of them, or DER.
 

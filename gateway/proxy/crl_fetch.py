@@ -11,7 +11,7 @@ import aiohttp
 import msgspec
 from yarl import URL
 
-from gateway.onboarding.crl_file import SIZE_LIMIT_BYTES, CrlError
+from gateway.onboarding.crl_file import SIZE_LIMIT_BYTES, CrlError, octets
 
 FETCH_S: Final = 30.0
 _PIECE_BYTES: Final = 65_536
@@ -51,18 +51,6 @@ async def fetch(http: aiohttp.ClientSession, url: str) -> bytes:
         raise CrlError(f"{url} cannot be fetched: {error}") from error
 
 
-def read_file(path: str) -> bytes:
-    """A file; one octet more than is allowed at most.
-
-    :raises CrlError: it cannot be read
-    """
-    try:
-        with open(path, "rb") as file:
-            return file.read(SIZE_LIMIT_BYTES + 1)
-    except OSError as error:
-        raise CrlError(f"{path} cannot be read: {error.strerror}") from error
-
-
 class Kept(msgspec.Struct, frozen=True):
     """A list that some worker fetched at `fetched_s`, in seconds since 1970."""
 
@@ -83,7 +71,7 @@ class Shelf:
         """What was kept of `url`."""
         path = self._path(url)
         try:
-            return Kept(read_file(str(path)), path.stat().st_mtime)
+            return Kept(octets(str(path)), path.stat().st_mtime)
         except (CrlError, OSError):
             return None
 

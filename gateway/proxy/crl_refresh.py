@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from gateway.clock import Clock
+from gateway.onboarding import crl_file
 from gateway.onboarding.crl import Crls, Source
 from gateway.onboarding.crl_file import CrlError
 from gateway.proxy import crl_fetch
@@ -178,7 +179,7 @@ class _FileRound:
         stamp = _stamp(self._source.place)
         if stamp != self._seen:
             self._seen = None
-            data = await asyncio.to_thread(crl_fetch.read_file, self._source.place)
+            data = await asyncio.to_thread(crl_file.octets, self._source.place)
             await self._owner.load(self._source, data)
             self._seen = stamp
         return min(FILE_CHECK_S, self._owner.refresh_s)

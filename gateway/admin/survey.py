@@ -71,15 +71,19 @@ class Survey:
 
 
 async def tell_daily(survey: Survey, log: Log) -> None:
-    """One line now, and one each day; until cancelled."""
+    """One line now, and one each day; until cancelled. Why it could not be counted is told once."""
+    trouble = ""
     while True:
         try:
             found = await survey.count()
         except Exception as error:  # whatever one reading does, there is another day
             detail = error.message if isinstance(error, ConfigError) else repr(error)
-            log.line("warning", "admin.survey_failed", detail=detail)
+            if detail != trouble:
+                trouble = detail
+                log.line("warning", "registry.uncounted", detail=detail)
             await asyncio.sleep(RETRY_S)
             continue
+        trouble = ""
         level = "warning" if found.expiring or found.expired or found.damaged else "info"
         counts = {"expiring_30d": found.expiring, "expired": found.expired, "damaged": found.damaged}
         log.line(level, "registry.certificates", **counts)

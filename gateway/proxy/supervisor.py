@@ -22,6 +22,7 @@ from gateway.signature import selftest
 from gateway.signature.engine import CryptographyEngine, Engine
 
 if TYPE_CHECKING:
+    from gateway.admin.daily import Daily
     from gateway.admin.listener import Listener
 
 START_S: Final = 30.0
@@ -89,7 +90,7 @@ class Supervisor:
         count = config.worker_count
         listeners = sockets.listen(config.listen.bind, count)
         embedded: EmbeddedServer | None = None
-        admin: Listener | None = None
+        admin: Listener | Daily | None = None
         keepers: list[asyncio.Task[None]] = []
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
@@ -106,10 +107,15 @@ class Supervisor:
             await check_store(endpoint)
             if config.records:
                 await check_store(recording)
+            administered = None if embedded is None else embedded.admin
             if config.admin.bind is not None:
                 from gateway.admin import listener  # most gateways do without it, and without aiohttp here
 
-                admin = await listener.Listener.start(config, None if embedded is None else embedded.admin)
+                admin = await listener.Listener.start(config, administered)
+            else:
+                from gateway.admin import daily
+
+                admin = daily.Daily.start(config, administered)
             ready: list[asyncio.Future[None]] = [loop.create_future() for _ in range(count)]
             settings = pack(Settings(config, endpoint, count, recording if config.records else None))
             keepers = [

@@ -14,12 +14,12 @@ from gateway.onboarding.tofu import FirstContact
 from gateway.onboarding.verdict import Reject
 from gateway.reasons import Reason
 from gateway.registry.answers import Unavailable
+from gateway.registry.changeset import CHANGES_LIMIT
 from gateway.registry.keys import CHANGES, client_key, spki_key
-from gateway.registry.link import Link
+from gateway.registry.line import Asking
 from gateway.registry.recorder import Recorder
 from gateway.registry.registration import LEASE, Decision
 
-_CHANGES_LIMIT: Final = b"250000"
 # KEYS: the index entry. ARGV: our lease, its life in milliseconds.
 # As SET NX, but it answers with who holds the key.
 _TAKE: Final = b"""\
@@ -34,7 +34,7 @@ _GIVE_BACK: Final = b"if redis.call('GET',KEYS[1])==ARGV[1] then return redis.ca
 class Enrolling:
     """The store's side of one worker's onboarding."""
 
-    def __init__(self, link: Link, recorder: Recorder, first_contact: FirstContact, clock: Clock) -> None:
+    def __init__(self, link: Asking, recorder: Recorder, first_contact: FirstContact, clock: Clock) -> None:
         self._link = link
         self._recorder = recorder
         self._first_contact = first_contact
@@ -97,7 +97,7 @@ class Enrolling:
         """Leave a notice in the audit trail."""
         fields = {"realm": realm, "id": client_id, "what": what, "who": "onboarding", "when": int(self._clock.now())}
         notice = [part for name, value in fields.items() for part in (name.encode(), str(value).encode())]
-        self._link.call((b"XADD", CHANGES, b"MAXLEN", b"~", _CHANGES_LIMIT, b"*", *notice), lambda _: None)
+        self._link.call((b"XADD", CHANGES, b"MAXLEN", b"~", b"%d" % CHANGES_LIMIT, b"*", *notice), lambda _: None)
 
 
 def _lease_key(realm: str, spki_sha256: str, waited: bool) -> bytes:

@@ -10,6 +10,7 @@ from gateway.clock import Clock
 from gateway.model import Certificate
 from gateway.reasons import ConfigError, Reason
 from gateway.registry import safety, store_client
+from gateway.registry.changeset import CHANGES_LIMIT
 from gateway.registry.keys import CHANGES, pin_key
 from gateway.registry.store_url import RemoteStore
 
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
 # As `openssl x509 -fingerprint -sha256` prints it, with or without colons and what stands before the `=`.
 _FINGERPRINT: Final = re.compile(r"(?:sha-?256(?: fingerprint)?\s*[=:]\s*)?((?:[0-9a-f]{2}:?){31}[0-9a-f]{2})", re.I)
 _WANTED: Final = "64 hex digits: the SHA-256 of a certificate or of its SubjectPublicKeyInfo"
-_CHANGES_LIMIT: Final = 250_000
 
 
 class Pin(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -113,4 +113,4 @@ class Pins:
     def _tell(self, what: str, realm: str, sha256: str, now_s: int) -> None:
         # Before the change itself: an entry too many is better than a change that nobody can account for.
         notice = {"realm": realm, "id": "", "what": what, "who": self._who, "when": now_s, "sha256": sha256}
-        self._client.xadd(CHANGES, notice, maxlen=_CHANGES_LIMIT, approximate=True)
+        self._client.xadd(CHANGES, notice, maxlen=CHANGES_LIMIT, approximate=True)

@@ -10,18 +10,18 @@ from typing import Final
 from gateway.clock import Clock
 from gateway.reasons import Reason
 from gateway.registry.answers import Unavailable
+from gateway.registry.changeset import CHANGES_LIMIT, Changeset, Entry, Notice, changeset, notice_of, packed
 from gateway.registry.damaged import Damaged, read_or_damaged
 from gateway.registry.keys import CHANGES, client_key, spki_key
-from gateway.registry.link import Link
+from gateway.registry.line import Asking
 from gateway.registry.operations import Change, decide_change, keys_of
-from gateway.registry.records import Record, encode
+from gateway.registry.records import Record
 from gateway.registry.registration import LEASE, Decision, Outcome
 from gateway.registry.resp import Reply
 
 Done = Callable[[Decision | Unavailable], None]
 
 _ATTEMPTS: Final = 5
-_CHANGES_LIMIT: Final = 250_000
 _DISK_TIMEOUT_MS: Final = 4000
 
 # Compare and set with the notice of the change, all or nothing. KEYS: record, index entries, stream. ARGV: what each of
@@ -48,9 +48,9 @@ class Recorder:
     :param durable: wait until a change is on the disk of an embedded store
     """
 
-    def __init__(self, link: Link, who: str, clock: Clock, durable: bool) -> None:
+    def __init__(self, link: Asking, who: str, clock: Clock, durable: bool) -> None:
         self._link = link
-        self._who = who.encode()
+        self._who = who
         self._clock = clock
         self._durable = durable
 
@@ -60,36 +60,39 @@ class Recorder:
         :param only_new: a client that is there already stays as it is
         :param instead: what the caller holds the keys with; an index entry that says so is replaced (R21)
         """
-        _Work(self, change, done, only_new, instead).begin()
+        Work(self, change, done, only_new, instead).begin()
 
-    def read(self, work: "_Work") -> None:
+    def read(self, work: "Work") -> None:
         """Step 1: the record."""
         change = work.change
         self._link.call((b"GET", client_key(change.realm, change.client_id)), work.has_record)
 
-    def read_index(self, work: "_Work", spkis: tuple[str, ...]) -> None:
+    def read_index(self, work: "Work", spkis: tuple[str, ...]) -> None:
         """Step 2: who has the keys of the change and of the record."""
         for spki in spkis:
             self._link.call((b"GET", spki_key(work.change.realm, spki)), work.index_reader(spki))
 
-    def decide(self, work: "_Work") -> Decision:
+    def decide(self, work: "Work") -> Decision:
         """Step 3."""
         return decide_change(work.change, work.record, work.others(), int(self._clock.now()))
 
-    def write(self, work: "_Work", decision: Decision, record: Record, token: bytes) -> None:
+    def write(self, work: "Work", decision: Decision, record: Record, token: bytes) -> None:
         """Step 4: write if nothing changed in between."""
-        index = decision.index
-        names = [client_key(record.realm, record.id), *(spki_key(record.realm, spki) for spki in index)]
-        before = [work.data, *(work.owners.get(spki, "").encode() for spki in index)]
-        after = [encode(record), *(entry.encode() for entry in index.values())]
-        notice = [b"realm", record.realm.encode(), b"id", record.id.encode(), b"what", decision.outcome.value.encode()]
-        notice += [b"who", self._who, b"when", b"%d" % self._clock.now()]
-        if decision.sha256:
-            notice += [b"cert", decision.sha256.encode()]
-        head = (b"EVAL", _SCRIPT, b"%d" % (len(names) + 1), *names, CHANGES)
-        self._link.call((*head, *before, *after, token, b"%d" % _CHANGES_LIMIT, *notice), work.written)
+        changes = self.changeset(work, decision, record)
+        entries = changes.entries
+        head = (b"EVAL", _SCRIPT, b"%d" % (len(entries) + 1), *[entry.name for entry in entries], CHANGES)
+        values = (*[entry.before for entry in entries], *[entry.after for entry in entries])
+        self._link.call((*head, *values, token, b"%d" % CHANGES_LIMIT, *packed(changes.notice)), work.written)
 
-    def secure(self, work: "_Work", decision: Decision) -> None:
+    def changeset(self, work: "Work", decision: Decision, record: Record) -> Changeset:
+        """What the decision wants written."""
+        return changeset(decision, record, work.data, work.owners, self.notice(work, decision))
+
+    def notice(self, work: "Work", decision: Decision) -> Notice:
+        """The notice of the change."""
+        return notice_of(work.change, decision, self._who, int(self._clock.now()))
+
+    def secure(self, work: "Work", decision: Decision) -> None:
         """Step 5: on its disk, where that can be asked for."""
         if not self._durable:
             work.done(decision)
@@ -97,7 +100,7 @@ class Recorder:
         self._link.call((b"WAITAOF", b"1", b"0", b"%d" % _DISK_TIMEOUT_MS), work.secured)
 
 
-class _Work:
+class Work:
     """One change on its way."""
 
     __slots__ = (
@@ -111,6 +114,7 @@ class _Work:
         "change",
         "data",
         "done",
+        "given",
         "owners",
         "record",
     )
@@ -125,6 +129,8 @@ class _Work:
         self._decision: Decision | None = None
         self.change = change
         self.done = done
+        self.given: list[Entry] = []
+        """Index entries that were written, where they are written apart from the record."""
         self.data = b""
         self.record: Record | Damaged | None = None
         self.owners: dict[str, str] = {}

@@ -1,40 +1,21 @@
 """Carries changes of the registry out: reads what they need, has them decided, writes what still fits, with notices."""
 
 from collections.abc import Mapping, Sequence
-from hashlib import sha1
 from typing import Any, Final
 
 import msgspec
 import redis
 
 from gateway.clock import Clock
-from gateway.registry import keys, records, safety, store_client
+from gateway.registry import atomic_writes, keys, ordered_writes, safety, store_client
+from gateway.registry.changeset import Changeset, Entry, changeset, notice_of
 from gateway.registry.damaged import Damaged, read_or_damaged
-from gateway.registry.operations import Change, StateChange, decide_change, keys_of
+from gateway.registry.operations import Change, decide_change, keys_of
 from gateway.registry.records import Record
-from gateway.registry.registration import Decision, Outcome
-from gateway.registry.store_url import RemoteStore
+from gateway.registry.registration import Outcome
+from gateway.registry.store_url import ClusterStore, RemoteStore
 
 _ATTEMPTS: Final = 10
-CHANGES_LIMIT: Final = 250_000
-"""Entries of the change stream, about 25 MB; a worker that is further behind starts anew."""
-
-# Compare and set, atomically with the notice of the change: either all keys still hold what the decision was made of,
-# and all is written, or nothing is. KEYS: record, index entries, stream. ARGV: what each of them but the stream holds
-# (empty: it is not there), what each shall hold, the limit of the stream, the fields of the notice. The notice comes
-# first because only it can fail, and a script is not rolled back.
-_WRITE: Final = b"""\
-local n = #KEYS - 1
-for i = 1, n do
-  if (redis.call('GET', KEYS[i]) or '') ~= ARGV[i] then return 0 end
-end
-redis.call('XADD', KEYS[n + 1], 'MAXLEN', '~', ARGV[2 * n + 1], '*', unpack(ARGV, 2 * n + 2))
-for i = 1, n do
-  redis.call('SET', KEYS[i], ARGV[n + i])
-end
-return 1
-"""
-_WRITE_SHA1: Final = sha1(_WRITE, usedforsecurity=False).hexdigest()
 
 
 class Result(msgspec.Struct, frozen=True):
@@ -54,15 +35,6 @@ class _Known(msgspec.Struct, frozen=True):
     owners: Mapping[str, str]
 
 
-class _Write(msgspec.Struct, frozen=True):
-    """What a decision wants written: keys, what they held when it was made, what they shall hold, and the notice."""
-
-    names: Sequence[bytes]
-    before: Sequence[bytes]
-    after: Sequence[bytes]
-    notice: Sequence[str | int]
-
-
 class Writer:
     """Changes the registry in one store. `who` stands in each notice.
 
@@ -77,6 +49,9 @@ class Writer:
         self._who = who
         self._clock = clock
         self._rehearsed: dict[bytes, bytes] | None = {} if rehearsal else None
+        self._ordered = isinstance(endpoint, ClusterStore)
+        self._begun: dict[int, tuple[Entry, ...]] = {}
+        self._alone = False
 
     def carry_out(self, changes: Sequence[Change]) -> list[Result]:
         """Carry out one batch in few round trips; it is safe on disk when the results come.
@@ -85,6 +60,7 @@ class Writer:
         """
         results: dict[int, Result] = {}
         waiting = dict(enumerate(changes))
+        self._alone = len(changes) == 1
         idle = 0
         while waiting:
             # What somebody else changed between reading and writing (a change of the same batch, too) is decided anew.
@@ -93,6 +69,7 @@ class Writer:
             idle = idle + 1 if len(waiting) == before else 0
             if idle == _ATTEMPTS:
                 raise store_client.trouble(self._endpoint, "is changed by somebody else all the time: try again")
+        self._begun = {}
         if self._rehearsed is None:
             safety.settle(self._client, self._endpoint)
         return [results[number] for number in range(len(changes))]
@@ -115,21 +92,33 @@ class Writer:
     def _attempt(self, changes: Mapping[int, Change], results: dict[int, Result]) -> dict[int, Change]:
         now_s = int(self._clock.now())
         found = self._read_all(changes)
-        writes: dict[int, _Write] = {}
+        writes: dict[int, Changeset] = {}
         written: dict[int, Result] = {}
         for number, change in changes.items():
             known = found[number]
             decision = decide_change(change, known.record, known.owners, now_s)
             result = Result(change.realm, change.client_id, decision.outcome, decision.sentence)
+            notice = notice_of(change, decision, self._who, now_s)
             if decision.record is None:
                 results[number] = result
+                if self._ordered and self._rehearsed is None:
+                    self._take_back(number, known, change.realm)
+                    if decision.outcome is Outcome.UNCHANGED and self._alone:
+                        ordered_writes.tell(self._client, self._endpoint, notice)
             else:
-                writes[number] = self._write(change, decision, decision.record, known, now_s)
+                writes[number] = changeset(decision, decision.record, known.data, known.owners, notice)
                 written[number] = result
         for number, fits in zip(writes, self._send(list(writes.values())), strict=True):
             if fits:
                 results[number] = written[number]
+            elif self._ordered:
+                self._begun[number] = writes[number].index
         return {number: change for number, change in changes.items() if number not in results}
+
+    def _take_back(self, number: int, known: _Known, realm: str) -> None:
+        """Nothing is written after all: the keys that an earlier attempt gave to the client are nobody's again."""
+        orphans = ordered_writes.orphans(self._begun.pop(number, ()), known.record, realm)
+        ordered_writes.undo(self._client, self._endpoint, orphans)
 
     def _read_all(self, changes: Mapping[int, Change]) -> dict[int, _Known]:
         values = self._get([keys.client_key(change.realm, change.client_id) for change in changes.values()])
@@ -145,19 +134,6 @@ class Writer:
             owners[number][spki] = value.decode(errors="replace")
         return {number: _Known(datas[number], read[number], owners[number]) for number in changes}
 
-    def _write(self, change: Change, decision: Decision, record: Record, known: _Known, now_s: int) -> _Write:
-        index = decision.index
-        names = [keys.client_key(record.realm, record.id), *(keys.spki_key(record.realm, spki) for spki in index)]
-        before = [known.data, *(known.owners[spki].encode() for spki in index)]
-        after = [records.encode(record), *(entry.encode() for entry in index.values())]
-        whose = ("realm", record.realm, "id", record.id)
-        notice: list[str | int] = [*whose, "what", decision.outcome.value, "who", self._who, "when", now_s]
-        if isinstance(change, StateChange) and change.reason:
-            notice += ["why", change.reason]
-        if decision.sha256:
-            notice += ["cert", decision.sha256]
-        return _Write(names, before, after, notice)
-
     def _get(self, names: Sequence[bytes]) -> list[bytes]:
         """What keys hold; empty for those that are not there."""
         if not names:
@@ -168,25 +144,20 @@ class Writer:
             return [self._rehearsed.get(name, value) for name, value in zip(names, values, strict=True)]
         return values
 
-    def _send(self, writes: Sequence[_Write]) -> list[bool]:
+    def _send(self, writes: Sequence[Changeset]) -> list[bool]:
         """Write each if its keys still hold what they held; which did."""
         if not writes:
             return []
         if self._rehearsed is not None:
             return [self._rehearse(write, self._rehearsed) for write in writes]
-        with store_client.translated(self._endpoint), self._client.pipeline(transaction=False) as pipe:
-            pipe.script_load(_WRITE)
-            for write in writes:
-                arguments = [*write.names, keys.CHANGES, *write.before, *write.after, CHANGES_LIMIT, *write.notice]
-                pipe.evalsha(_WRITE_SHA1, len(write.names) + 1, *arguments)
-            return [done == 1 for done in pipe.execute()[1:]]
+        write = ordered_writes.write if self._ordered else atomic_writes.write
+        return write(self._client, self._endpoint, writes)
 
-    def _rehearse(self, write: _Write, memory: dict[bytes, bytes]) -> bool:
+    def _rehearse(self, write: Changeset, memory: dict[bytes, bytes]) -> bool:
         # Only a change of the same rehearsal can have come in between.
-        for name, before in zip(write.names, write.before, strict=True):
-            if memory.get(name, before) != before:
-                return False
-        memory.update(zip(write.names, write.after, strict=True))
+        if any(memory.get(entry.name, entry.before) != entry.before for entry in write.entries):
+            return False
+        memory.update((entry.name, entry.after) for entry in write.entries)
         return True
 
 

@@ -3,6 +3,7 @@ nothing."""
 
 import contextlib
 from collections.abc import Iterator, Mapping
+from itertools import islice
 from typing import Any, Final
 
 from gateway.cli.explain_subject import subject_of
@@ -14,7 +15,7 @@ from gateway.registry import embedded, keys, records, store_client, targets
 from gateway.registry.answers import Found, Missing, Unavailable
 from gateway.registry.certificates import read_certificate
 from gateway.registry.records import RecordMismatch
-from gateway.registry.store_url import EmbeddedStore, RemoteStore
+from gateway.registry.store_url import ClusterStore, EmbeddedStore, RemoteStore
 
 _BATCH: Final = 500
 
@@ -68,22 +69,19 @@ class StoreLookup:
     def others(self, realm: str, limit: int) -> Iterator[Client]:
         """Clients of the realm, in no order; records that cannot be read are passed over."""
         prefix = keys.client_key(realm, "")
-        cursor, left = 0, limit
-        while left > 0:
-            with store_client.translated(self._endpoint):
-                cursor, found = self._client.scan(cursor, match=prefix + b"*", count=_BATCH)
-                names = list(found)[:left]
-                values: list[bytes | None] = self._client.mget(names) if names else []
-            left -= len(names)
-            for name, data in zip(names, values, strict=True):
-                with contextlib.suppress(RecordMismatch, UnicodeDecodeError):
-                    if data is not None:
-                        yield records.decode(data, realm, name.removeprefix(prefix).decode())
-            if cursor == 0:
-                return
+        with store_client.translated(self._endpoint):
+            found = islice(self._client.scan_iter(match=prefix + b"*", count=_BATCH), limit)
+            while names := list(islice(found, _BATCH)):
+                values: list[bytes | None] = self._client.mget(names)
+                for name, data in zip(names, values, strict=True):
+                    with contextlib.suppress(RecordMismatch, UnicodeDecodeError):
+                        if data is not None:
+                            yield records.decode(data, realm, name.removeprefix(prefix).decode())
 
     def claimed(self, key: bytes) -> bool | None:
         """Is this replay key taken? Asked with EXISTS, which claims nothing."""
+        if isinstance(self._endpoint, ClusterStore):
+            key = keys.bucket_key(keys.bucket_of(key), key)
         with store_client.translated(self._endpoint):
             return bool(self._client.exists(key))
 

@@ -20,7 +20,7 @@ from gateway.pipeline import Pipeline
 from gateway.proxy import body as bodies
 from gateway.proxy.forward import Collected, Delivery, forward, forward_open
 from gateway.proxy.incoming import CLOSE, KEEP, Answered, ClientGone, Incoming
-from gateway.proxy.needs import Claims, Directory, Epoch, Onboarding
+from gateway.proxy.needs import Claims, Directory, Onboarding
 from gateway.proxy.relay import Relay
 from gateway.proxy.respond import Responder
 from gateway.proxy.rotation import Rotating
@@ -83,7 +83,6 @@ class Exchange:
         pipeline: Pipeline,
         directory: Directory,
         claims: Claims,
-        epoch: Epoch,
         verifier: Verifier,
         upstream: Upstream,
         spool: Spool,
@@ -99,7 +98,6 @@ class Exchange:
         self._root_ca = root_ca
         self._directory = directory
         self._claims = claims
-        self._epoch = epoch
         self._verifier = verifier
         self._upstream = upstream
         self._spool = spool
@@ -156,7 +154,7 @@ class Exchange:
                     step = self._pipeline.with_body(step, await self._read_body(request, head, step))
                 elif isinstance(step, NeedClaim):
                     answer = await self._claim(request, step)
-                    step = self._pipeline.with_claim(step, answer, self._epoch.epoch_s or 0.0)
+                    step = self._pipeline.with_claim(step, answer, self._claims.since_s(step.keys) or 0.0)
                 elif isinstance(step, Refusal):
                     return step
                 elif isinstance(step, Admitted | Composed):

@@ -1,6 +1,7 @@
 """What an exchange asks of the registry, as small as it is: so that tests and other stores can stand in."""
 
 import asyncio
+from collections.abc import Iterable
 from typing import Protocol
 
 from gateway.model import Refusal
@@ -30,13 +31,9 @@ class Claims(Protocol):
         """Take back a claim of ours."""
         ...
 
-
-class Epoch(Protocol):
-    """Since when the store remembers replay claims."""
-
-    @property
-    def epoch_s(self) -> float | None:
-        """Seconds since 1970 (R13); None while unknown, and then nothing is claimed either."""
+    def since_s(self, keys: Iterable[bytes]) -> float | None:
+        """Since when the store remembers the claims of these keys, in seconds since 1970 (R13); None while unknown, and
+        then nothing is claimed either."""
         ...
 
 

@@ -22,7 +22,8 @@ from gateway.registry import pins
 from gateway.registry.answers import Unavailable
 from gateway.registry.damaged import Damaged, read_or_damaged
 from gateway.registry.keys import client_key, spki_key
-from gateway.registry.link import Link, Report
+from gateway.registry.line import Asking
+from gateway.registry.link import Report
 from gateway.registry.records import Record
 from gateway.registry.registration import LEASE, TOMBSTONE
 from gateway.steps import NeedStanding, Onboard
@@ -54,7 +55,7 @@ class Onboarding:
     def __init__(
         self,
         config: Config,
-        link: Link,
+        link: Asking,
         enrolling: Enrolling,
         journal: Journal,
         upstream: Upstream,

@@ -14,7 +14,7 @@ from gateway.proxy.verifier import Verifier
 from gateway.reasons import Reason
 from gateway.registry import pins
 from gateway.registry.answers import Unavailable
-from gateway.registry.link import Link
+from gateway.registry.line import Asking
 from gateway.registry.operations import Rotation
 from gateway.registry.recorder import Recorder
 from gateway.registry.registration import Decision
@@ -32,7 +32,7 @@ class Rotating:
         self,
         config: Onboarding,
         rotations: Rotations,
-        link: Link,
+        link: Asking,
         recorder: Recorder,
         verifier: Verifier,
         clock: Clock,

@@ -26,11 +26,8 @@ from gateway.proxy.server import Server
 from gateway.proxy.spool import Spool
 from gateway.proxy.upstream import Upstream
 from gateway.proxy.verifier import Immediate
-from gateway.registry.claims import Claims
 from gateway.registry.directory import Directory
-from gateway.registry.link import Link
-from gateway.registry.links import link_to
-from gateway.registry.recorder import Recorder
+from gateway.registry.links import AnyLink, claims_on, link_to, recorder_on
 from gateway.registry.revocations import Revocations
 from gateway.registry.store_url import Endpoint, RemoteStore
 from gateway.signature.engine import CryptographyEngine
@@ -80,7 +77,7 @@ class Runtime:
         self.revocations = Revocations(config.onboarding.stale_crl == "refuse")
         writer = recording or store
         self._durable = isinstance(writer, Endpoint) and writer.embedded
-        self.recording: Link | None = None
+        self.recording: AnyLink | None = None
         self.origin: Origin | None = None
         if config.records:
             # Whoever waits for the disk blocks this connection (WAITAOF), and nothing else.
@@ -88,7 +85,7 @@ class Runtime:
             self.recording = link_to(writer, clock, loop, **patience)
         if self.recording is not None and config.registry.origin is not None:
             # What is lost can be asked for again: no need to wait for the disk.
-            recorder = Recorder(self.recording, "origin", clock, durable=False)
+            recorder = recorder_on(self.recording, "origin", clock, durable=False)
             self.origin = Origin(
                 config.registry, recorder, clock, workers=workers, revocations=self.revocations, report=self._report
             )
@@ -117,8 +114,7 @@ class Runtime:
             config,
             pipeline,
             self.directory,
-            Claims(self.link, self.directory.changes),
-            self.directory.changes,
+            claims_on(self.link, self.directory.changes, self._report),
             verifier,
             self.upstream,
             self.spool,
@@ -130,8 +126,8 @@ class Runtime:
         )
         self.server = Server(self.exchange, limits, log)
 
-    def _make_onboarding(self, config: Config, link: Link, clock: Clock) -> Onboarding:
-        recorder = Recorder(link, "onboarding", clock, self._durable)
+    def _make_onboarding(self, config: Config, link: AnyLink, clock: Clock) -> Onboarding:
+        recorder = recorder_on(link, "onboarding", clock, self._durable)
         enrolling = Enrolling(link, recorder, FirstContact(config.onboarding), clock)
         journal = Journal(Path(config.data_dir, "onboarding"))
         return Onboarding(config, self.link, enrolling, journal, self.upstream, clock, self._report)
@@ -141,7 +137,7 @@ class Runtime:
     ) -> Rotating | None:
         if rotations is None or self.recording is None:
             return None
-        recorder = Recorder(self.recording, "device", clock, self._durable)
+        recorder = recorder_on(self.recording, "device", clock, self._durable)
         return Rotating(config.onboarding, rotations, self.link, recorder, verifier, clock, self.directory.changed)
 
     async def start(self, patience_s: float) -> None:

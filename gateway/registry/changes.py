@@ -10,14 +10,15 @@ The same poll reads the epoch key, which says since when the store remembers rep
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, Final
 
 from gateway.reasons import Reason
 from gateway.registry.answers import Unavailable
 from gateway.registry.epoch import Epoch
 from gateway.registry.keys import CHANGES, EPOCH
-from gateway.registry.link import Link, Report
+from gateway.registry.line import Line
+from gateway.registry.link import Report
 from gateway.registry.resp import Reply, pack
 from gateway.registry.wire import Exchange
 
@@ -36,14 +37,16 @@ class Changes:
     :param report: told once when polls begin to fail (`changes.failing`), once when they succeed again
         (`changes.following`), when the place in the stream is lost (`changes.restarted`), and when the store lost its
         memory (`store.memory_lost`)
+    :param epoch_key: says since when what is followed is complete
     """
 
     def __init__(
         self,
-        link: Link,
+        link: Line,
         evict: Callable[[str, str], None],
         clear: Callable[[], None],
         report: Report | None = None,
+        epoch_key: bytes = EPOCH,
     ) -> None:
         self._link = link
         self._evict = evict
@@ -54,7 +57,7 @@ class Changes:
         self._polling = False
         self._again = False
         self._caught_up = False
-        self._epoch = Epoch(link, EPOCH, self._memory_lost, self._settle)
+        self._epoch = Epoch(link, epoch_key, self._memory_lost, self._settle)
         self._failing = False
         self._closed = False
         self._ready: list[asyncio.Future[None]] = []
@@ -76,6 +79,10 @@ class Changes:
     @property
     def epoch_s(self) -> float | None:
         """Since when the store remembers replay claims, in seconds since 1970; None while unknown."""
+        return self._epoch.since_s
+
+    def since_s(self, _: Iterable[bytes]) -> float | None:
+        """As `epoch_s`: one memory has the claims of all keys."""
         return self._epoch.since_s
 
     def ready(self) -> "asyncio.Future[None]":

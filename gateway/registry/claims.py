@@ -17,13 +17,14 @@ they were made, the epoch is gone or another one, and none of them counts: store
 import asyncio
 import os
 from collections import deque
+from collections.abc import Iterable
 from functools import lru_cache
 from typing import Final, Protocol
 
 from gateway.reasons import Reason
 from gateway.registry.answers import Claim, ClaimAnswer, Unavailable
 from gateway.registry.keys import EPOCH
-from gateway.registry.link import Link
+from gateway.registry.line import Line
 from gateway.registry.resp import Reply, pack
 from gateway.registry.wire import Exchange
 
@@ -34,7 +35,6 @@ _TOKEN_BYTES: Final = _TAG_BYTES + _RUN_BYTES + _SERIAL_BYTES
 _REMEMBERED: Final = 16_384
 _UNSETTLED: Final = 4_096
 _BATCH_LIMIT: Final = 1_000
-_GET_EPOCH: Final = pack(b"GET", EPOCH)
 _OURS_ONLY: Final = b"if redis.call('GET',KEYS[1])==ARGV[1] then return redis.call('DEL',KEYS[1]) end return 0"
 
 _LOST: Final = Unavailable(Reason.STORE_LOST_MEMORY, "the store lost its memory while the claim was made")
@@ -51,6 +51,10 @@ class Memory(Protocol):
         """Value of the epoch key as last read; None if unknown."""
         ...
 
+    def since_s(self, keys: Iterable[bytes]) -> float | None:
+        """Since when the store remembers the claims of these keys, in seconds since 1970; None while unknown."""
+        ...
+
     def poll(self) -> None:
         """Look again soon."""
         ...
@@ -58,11 +62,15 @@ class Memory(Protocol):
 
 class Claims:
     """The replay claims of one worker. A claim that nobody waits for any longer (timeout, cancelled, connection lost)
-    is taken back as soon as that can be done, because its request was not forwarded and may come again."""
+    is taken back as soon as that can be done, because its request was not forwarded and may come again.
 
-    def __init__(self, link: Link, memory: Memory) -> None:
+    :param epoch_key: key of the epoch that `memory` knows
+    """
+
+    def __init__(self, link: Line, memory: Memory, epoch_key: bytes = EPOCH) -> None:
         self._link = link
         self._memory = memory
+        self._get_epoch = pack(b"GET", epoch_key)
         self._serial = int.from_bytes(os.urandom(_RUN_BYTES), "big") << 8 * _SERIAL_BYTES
         self._open: _Batch | None = None
         self._new_future = link.loop.create_future
@@ -90,6 +98,10 @@ class Claims:
         if len(batch.claims) >= _BATCH_LIMIT:
             self._send()
         return future
+
+    def since_s(self, keys: Iterable[bytes]) -> float | None:
+        """See `Memory`."""
+        return self._memory.since_s(keys)
 
     def release(self, key: bytes) -> None:
         """Take back a claim that this worker made, if the store still has that very one (R13).
@@ -122,7 +134,7 @@ class Claims:
         batch.expects = 2 * len(batch.claims) + 1
         template = _template(batch.key_length, batch.ttl_ms)
         parts = [template % (key, token, key) for key, token, _ in batch.claims]
-        parts.append(_GET_EPOCH)
+        parts.append(self._get_epoch)
         self._link.send(b"".join(parts), batch)
 
     def judged(self, batch: "_Batch", replies: list[Reply]) -> None:

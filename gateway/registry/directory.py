@@ -8,9 +8,9 @@ from typing import Protocol
 from gateway.reasons import Reason
 from gateway.registry.answers import Found, Learned, Missing, OriginAnswer, Unavailable
 from gateway.registry.cache import Cache, ClientKey
-from gateway.registry.changes import Changes
 from gateway.registry.keys import client_key
-from gateway.registry.link import Link, Report
+from gateway.registry.link import Report
+from gateway.registry.links import AnyLink, follow
 from gateway.registry.records import RecordMismatch, decode
 from gateway.registry.resp import Reply
 
@@ -40,7 +40,7 @@ class Directory:
 
     def __init__(
         self,
-        link: Link,
+        link: AnyLink,
         *,
         entries: int = 100_000,
         max_stale_s: float = 30.0,
@@ -53,7 +53,7 @@ class Directory:
         self._max_stale_s = max_stale_s
         self._flights: dict[ClientKey, _Flight] = {}
         self.cache = Cache(entries, missing_s=negative_s)
-        self.changes = Changes(link, self.changed, self._all_changed, report)
+        self.changes = follow(link, self.changed, self._all_changed, report)
         self.hits = 0
         """Answered by L1 alone."""
         self.misses = 0

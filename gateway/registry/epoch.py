@@ -10,7 +10,7 @@ from typing import Final
 
 from gateway.reasons import Reason
 from gateway.registry.answers import Unavailable
-from gateway.registry.link import Link
+from gateway.registry.line import Line
 from gateway.registry.resp import Reply, pack
 from gateway.registry.wire import Exchange
 
@@ -32,7 +32,7 @@ class Epoch:
     """
 
     def __init__(
-        self, link: Link, key: bytes, moved: Callable[[str], None], settled: Callable[[], None] = lambda: None
+        self, link: Line, key: bytes, moved: Callable[[str], None], settled: Callable[[], None] = lambda: None
     ) -> None:
         self._link = link
         self._key = key

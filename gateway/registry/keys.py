@@ -1,6 +1,7 @@
 """Names of everything that the gateway keeps in its store; whatever holds a client id holds its realm too (R3)."""
 
 import re
+from binascii import crc_hqx
 from typing import Final
 
 PREFIX: Final = b"wfmgw:"
@@ -16,6 +17,10 @@ SEEN_PREFIX: Final = b"wfmgw:seen:"
 """Before 16 octets: one replay claim (R13)."""
 EPOCH: Final = b"wfmgw:seen:epoch"
 """Since when the replay window is complete, in milliseconds since 1970. Five octets after the prefix: never a claim."""
+STREAM_EPOCH: Final = b"wfmgw:seen:{wfmgw:changes}:epoch"
+"""In a cluster: since when the change stream is complete; in the stream's own slot."""
+BUCKETS: Final = 64
+"""So many parts the replay claims of a cluster are in, each in one slot with its own epoch."""
 CHANGES: Final = b"wfmgw:changes"
 """Stream of registry changes: fields realm, id, what, who, when (R25)."""
 
@@ -55,3 +60,33 @@ def tofu_key(realm: str, minute: int | None = None) -> bytes:
 def seen_key(claim: bytes) -> bytes:
     """Key of one replay claim of 16 octets."""
     return SEEN_PREFIX + claim
+
+
+def bucket_of(key: bytes) -> int:
+    """The bucket of one replay claim, from what `seen_key` made."""
+    return key[len(SEEN_PREFIX)] % BUCKETS
+
+
+def bucket_key(number: int, key: bytes) -> bytes:
+    """Key of one replay claim in a cluster, from what `seen_key` made."""
+    return _BUCKET_PREFIXES[number] + key[len(SEEN_PREFIX) :]
+
+
+def bucket_epoch(number: int) -> bytes:
+    """Key of the epoch of one bucket."""
+    return _BUCKET_PREFIXES[number] + b"epoch"
+
+
+def _bucket_prefixes() -> tuple[bytes, ...]:
+    """Before the claims of each bucket. The tags are the least numbers whose slots divide the cluster evenly, so that
+    each of its nodes, which have ranges of slots, gets its share."""
+    width = 16384 // BUCKETS
+    tags: dict[int, int] = {}
+    number = 0
+    while len(tags) < BUCKETS:
+        tags.setdefault(crc_hqx(b"%d" % number, 0) % 16384 // width, number)
+        number += 1
+    return tuple(SEEN_PREFIX + b"{%d}:" % tags[bucket] for bucket in range(BUCKETS))
+
+
+_BUCKET_PREFIXES: Final = _bucket_prefixes()

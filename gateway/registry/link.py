@@ -32,6 +32,7 @@ class Link:
         how long it may take to open one
     :param limit: how many replies may be owed; a caller beyond that is told store.unavailable at once
     :param report: told once when the store is lost or cannot be reached, and once when it is there (again)
+    :param redirected: called when a reply says that a key is at another node of a cluster
     :param jitter: random numbers in [0, 1), so that the workers of a fleet do not come back in step
     :raises ConfigError: config.unreadable for the endpoint's TLS files
     """
@@ -46,6 +47,7 @@ class Link:
         drop_after_s: float = 2.0,
         limit: int = 10_000,
         report: Report | None = None,
+        redirected: Callable[[], None] | None = None,
         jitter: Callable[[], float] = random.random,
     ) -> None:
         self.loop = loop
@@ -61,6 +63,7 @@ class Link:
         self._drop_after_s = drop_after_s
         self._limit = limit
         self._report = report
+        self._redirected = redirected
         self._jitter = jitter
         self._wire: Wire | None = None
         self._opening: Wire | None = None
@@ -175,7 +178,9 @@ class Link:
 
     def _open(self, endpoint: Endpoint) -> None:
         self._endpoint = endpoint
-        wire = Wire(self.loop, self.clock, self._timeout_s, self._drop_after_s, self._greet, self._lost)
+        wire = Wire(
+            self.loop, self.clock, self._timeout_s, self._drop_after_s, self._greet, self._lost, self._redirected
+        )
         self._opening = wire
         self._timer = self.loop.call_later(self._drop_after_s, self._too_slow, wire)
         self._dialling = self.loop.create_task(dial(self.loop, self._endpoint, self._context, lambda: wire))

@@ -1,12 +1,21 @@
-"""Chooses how a worker keeps in touch with its store: one server, a master that sentinels name, or a cluster."""
+"""Chooses how a worker keeps in touch with its store, one server, a master that sentinels name, or a cluster, and what
+goes with it."""
 
 import asyncio
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeAlias
 
 from gateway.clock import Clock
-from gateway.reasons import ConfigError, Reason
+from gateway.reasons import Reason
 from gateway.registry.answers import Unavailable
-from gateway.registry.link import Link
+from gateway.registry.buckets import BucketClaims
+from gateway.registry.changes import Changes
+from gateway.registry.claims import Claims
+from gateway.registry.cluster import ClusterLink
+from gateway.registry.keys import CHANGES, STREAM_EPOCH
+from gateway.registry.link import Link, Report
+from gateway.registry.ordered_recorder import OrderedRecorder
+from gateway.registry.recorder import Recorder
 from gateway.registry.sentinel import Sentinels
 from gateway.registry.store_url import ClusterStore, RemoteStore, SentinelStore
 
@@ -63,7 +72,11 @@ class SentinelLink(Link):
             self._tell("store.lost", why)
 
 
-def link_to(store: RemoteStore, clock: Clock, loop: asyncio.AbstractEventLoop, **options: Any) -> Link:
+AnyLink: TypeAlias = Link | ClusterLink
+AnyClaims: TypeAlias = Claims | BucketClaims
+
+
+def link_to(store: RemoteStore, clock: Clock, loop: asyncio.AbstractEventLoop, **options: Any) -> AnyLink:
     """The link of one worker to its store; options as for `Link`.
 
     :raises ConfigError: config.unreadable for the store's TLS files
@@ -71,5 +84,25 @@ def link_to(store: RemoteStore, clock: Clock, loop: asyncio.AbstractEventLoop, *
     if isinstance(store, SentinelStore):
         return SentinelLink(store, clock, loop, **options)
     if isinstance(store, ClusterStore):
-        raise ConfigError(Reason.CONFIG_INVALID, "redis+cluster:// is not supported yet")
+        return ClusterLink(store, clock, loop, **options)
     return Link(store, clock, loop, **options)
+
+
+def follow(
+    link: AnyLink, evict: Callable[[str, str], None], clear: Callable[[], None], report: Report | None
+) -> Changes:
+    """The follower of the change stream of one worker; see `Changes`."""
+    if isinstance(link, ClusterLink):
+        return Changes(link.line_of(CHANGES), evict, clear, report, STREAM_EPOCH)
+    return Changes(link, evict, clear, report)
+
+
+def claims_on(link: AnyLink, changes: Changes, report: Report | None = None) -> AnyClaims:
+    """The replay claims of one worker."""
+    return BucketClaims(link, report) if isinstance(link, ClusterLink) else Claims(link, changes)
+
+
+def recorder_on(link: AnyLink, who: str, clock: Clock, durable: bool) -> Recorder:
+    """What records devices over a link; see `Recorder`."""
+    kind = OrderedRecorder if isinstance(link, ClusterLink) else Recorder
+    return kind(link, who, clock, durable)

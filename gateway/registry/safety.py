@@ -19,7 +19,7 @@ def settle(client: Any, store: RemoteStore) -> None:
             safe = not store.embedded or client.waitaof(1, 0, _DISK_TIMEOUT_MS)[0] >= 1
             where = "onto its disk"
         else:
-            safe = with_replica(client)
+            safe = all(with_replica(server) for server in store_client.servers(client))
             where = "to a replica, so a failover would lose it"
     if not safe:
         raise store_client.trouble(store, f"has the change in memory, but does not get it {where}")

@@ -119,16 +119,15 @@ class Store:
     def _pages(self, prefix: bytes) -> Iterator[list[bytes]]:
         """Names of all keys that begin with `prefix`, once each, a page at a time."""
         seen: set[bytes] = set()
-        cursor = 0
-        while True:
-            with store_client.translated(self._endpoint):
-                cursor, found = self._client.scan(cursor, match=prefix + b"*", count=_PAGE)
-            names = [name for name in dict.fromkeys(found) if name not in seen]
-            seen.update(names)
-            if names:
-                yield names
-            if cursor == 0:
-                return
+        for server in store_client.servers(self._client):
+            cursor = None
+            while cursor != 0:
+                with store_client.translated(self._endpoint):
+                    cursor, found = server.scan(cursor or 0, match=prefix + b"*", count=_PAGE)
+                names = [name for name in dict.fromkeys(found) if name not in seen]
+                seen.update(names)
+                if names:
+                    yield names
 
     def keep(self, entries: Sequence[tuple[bytes, bytes]]) -> list[bytes | None]:
         """Set each key, unless it is there; for each, what it held (None: nothing, and it is set now). For entries that

@@ -1,7 +1,7 @@
 """Opens a blocking connection to a store, and puts what goes wrong with it into one sentence."""
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 import redis
@@ -9,6 +9,10 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from gateway.reasons import ConfigError, Reason
+from gateway.registry import slots
+from gateway.registry.answers import Unavailable
+from gateway.registry.cluster_client import ClusterClient
+from gateway.registry.slots import SLOTS, Address, SlotMap
 from gateway.registry.store_url import ClusterStore, Endpoint, RemoteStore, SentinelStore
 
 TIMEOUT_S: Final = 5.0
@@ -18,13 +22,64 @@ _OLDEST: Final = (6, 2)
 
 def connect(store: RemoteStore) -> "redis.Redis":
     """A client of one connection, tried out: it answers, lets us in, and is not too old. Of a master with sentinels it
-    is to the present master, and ends with its rule.
+    is to the present master, and ends with its rule. Of a cluster it is one connection to each master, which takes
+    commands with one key.
 
     :raises ConfigError: config.store_unreachable
     """
     if isinstance(store, ClusterStore):
-        raise trouble(store, "is a cluster, which is not supported yet")
-    endpoint = find_master(store) if isinstance(store, SentinelStore) else store
+        return _cluster(store)
+    return _server(find_master(store) if isinstance(store, SentinelStore) else store)
+
+
+def servers(client: Any) -> list[Any]:
+    """The client of each server that is written to: of one, or of all masters of a cluster."""
+    return list(client.masters.values()) if isinstance(client, ClusterClient) else [client]
+
+
+def _cluster(store: ClusterStore) -> "redis.Redis":
+    def look(known: Sequence[Address]) -> SlotMap:
+        return find_map(store, known)
+
+    with translated(store):
+        client: Any = ClusterClient(look, lambda address: _server(store.server(*address)))
+    return client  # type: ignore[no-any-return]  # as far as commands go
+
+
+def find_map(store: ClusterStore, known: Sequence[Address] = ()) -> SlotMap:
+    """Ask all nodes that the store names, and those that are `known`; the one with the highest epoch knows best.
+
+    :raises ConfigError: config.store_unreachable if none of them knows, or slots have no master
+    """
+    found: list[SlotMap] = []
+    why = ""
+    for host, port in dict.fromkeys((*store.addresses, *known)):
+        try:
+            found.append(_ask_node(store.server(host, port)))
+        except redis.exceptions.RedisError as error:
+            why = f"the node {host}:{port} cannot be asked: {_said(error)}"
+    if not found:
+        raise trouble(store, f"cannot be reached: {why}")
+    best = max(found, key=lambda one: one.epoch)
+    if best.served < SLOTS:
+        raise trouble(store, f"has a master for {best.served} of its {SLOTS} slots only")
+    return best
+
+
+def _ask_node(endpoint: Endpoint) -> SlotMap:
+    timeouts = {"socket_timeout": SENTINEL_TIMEOUT_S, "socket_connect_timeout": SENTINEL_TIMEOUT_S}
+    client: Any
+    with contextlib.closing(redis.Redis(**(options(endpoint) | timeouts))) as client:
+        for command in ("CLUSTER INFO", "CLUSTER SLOTS"):
+            client.set_response_callback(command, lambda reply, **_: reply)
+        info = client.execute_command("CLUSTER INFO")
+        read = slots.read(info, client.execute_command("CLUSTER SLOTS"), endpoint.host)
+    if isinstance(read, Unavailable):
+        raise redis.exceptions.InvalidResponse(read.detail)
+    return read
+
+
+def _server(endpoint: Endpoint) -> "redis.Redis":
     with translated(endpoint):
         client = redis.Redis(**options(endpoint))
     try:

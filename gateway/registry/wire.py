@@ -11,7 +11,7 @@ import hiredis
 from gateway.clock import Clock
 from gateway.reasons import Reason
 from gateway.registry.answers import Unavailable
-from gateway.registry.resp import Reply, is_wrong_server, refused
+from gateway.registry.resp import Redirected, Reply, is_wrong_server, refused
 
 _INCOMPLETE: Final = object()
 _SECOND_LOOK_S: Final = 0.001
@@ -62,6 +62,7 @@ class Wire(asyncio.Protocol):
         drop_after_s: float,
         on_open: Callable[["Wire"], None],
         on_lost: Callable[["Wire", Unavailable], None],
+        on_redirected: Callable[[], None] | None = None,
     ) -> None:
         self._loop = loop
         self._clock = clock
@@ -69,6 +70,7 @@ class Wire(asyncio.Protocol):
         self._drop_after_s = drop_after_s
         self._on_open = on_open
         self._on_lost = on_lost
+        self._on_redirected = on_redirected
         self._transport: asyncio.WriteTransport | None = None
         self._reader = hiredis.Reader(
             replyError=self._refused,  # type: ignore[arg-type]  # any callable will do
@@ -182,6 +184,8 @@ class Wire(asyncio.Protocol):
 
     def _refused(self, message: str) -> Unavailable:
         why = refused(message)
+        if isinstance(why, Redirected) and self._on_redirected is not None:
+            self._on_redirected()
         if is_wrong_server(message):
             self._wrong_server = why
         return why

@@ -10,11 +10,10 @@ import uvloop
 
 from gateway.model import Client, Status
 from gateway.registry.answers import Found
-from gateway.registry.claims import Claims
+from gateway.registry.buckets import BucketClaims
 from gateway.registry.directory import Directory
 from gateway.registry.keys import CHANGES, client_key
-from gateway.registry.link import Link
-from gateway.registry.links import link_to
+from gateway.registry.links import AnyClaims, AnyLink, claims_on, link_to
 from gateway.registry.records import Record, encode
 from gateway.registry.store_url import RemoteStore
 from tests.fault.valkey import Valkey
@@ -67,7 +66,7 @@ class StillClock:
 class Worker:
     """The registry's end of one worker, and what it reported."""
 
-    def __init__(self, link: Link, directory: Directory, claims: Claims, events: list[tuple[str, str]]) -> None:
+    def __init__(self, link: AnyLink, directory: Directory, claims: AnyClaims, events: list[tuple[str, str]]) -> None:
         self.link = link
         self.directory = directory
         self.changes = directory.changes
@@ -110,12 +109,14 @@ async def worker(
     loop = asyncio.get_running_loop()
     link = link_to(store, clock, loop, report=report, jitter=lambda: 0.0, **(PATIENT | (link_options or {})))
     directory = Directory(link, report=report, **options)
-    made = Worker(link, directory, Claims(link, directory.changes), events)
+    made = Worker(link, directory, claims_on(link, directory.changes, report), events)
     link.start()
     directory.start()
     try:
         if connect:
             await asyncio.wait_for(made.changes.ready(), DEADLINE_S)
+            if isinstance(made.claims, BucketClaims):
+                await asyncio.wait_for(made.claims.ready(), DEADLINE_S)
         yield made
     finally:
         directory.close()

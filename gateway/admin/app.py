@@ -7,9 +7,11 @@ from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler
 
 from gateway.admin import openapi, survey
+from gateway.admin.bulk import Bulk
 from gateway.admin.clients import Clients
 from gateway.admin.desk import Desk
 from gateway.admin.inputs import BODY_LIMIT, parameters
+from gateway.admin.pins import Pinned
 from gateway.admin.problems import HEADERS, AdminReason, Problem, encoded, of_error, own, shared
 from gateway.admin.survey import Survey
 from gateway.admin.token import Token
@@ -35,6 +37,8 @@ class Api:
         self.survey = Survey(reader, clock)
         """The counts of certificates near their end."""
         self._clients = Clients(desk, reader, config.policy.realm)
+        self._bulk = Bulk(desk, config.policy.realm)
+        self._pins = Pinned(desk, reader, config.policy.realm)
         self.app = web.Application(middlewares=[self._guard], client_max_size=BODY_LIMIT)
         """For an `AppRunner`."""
         self._add_routes()
@@ -47,7 +51,7 @@ class Api:
         self._token.check()
 
     def _add_routes(self) -> None:
-        router, clients = self.app.router, self._clients
+        router, clients, bulk, pins = self.app.router, self._clients, self._bulk, self._pins
         for path, get in (
             ("/livez", self._livez),
             ("/openapi.json", self._description),
@@ -55,15 +59,22 @@ class Api:
             ("/v1/clients", clients.listed),
             ("/v1/clients/{id}", clients.shown),
             ("/v1/clients/{id}/history", clients.history),
+            ("/v1/pins", pins.listed),
         ):
             router.add_get(path, get, allow_head=False)
         router.add_delete("/v1/clients/{id}", clients.remove)
+        router.add_delete("/v1/pins/{sha256}", pins.remove)
         for path, post in (
             ("/v1/clients", clients.add),
             ("/v1/clients/{id}/revoke", clients.revoke),
             ("/v1/clients/{id}/approve", clients.approve),
             ("/v1/clients/{id}/retire", clients.retire),
             ("/v1/clients/{id}/rotate", clients.rotate),
+            ("/v1/bulk/revoke", bulk.revoke),
+            ("/v1/bulk/approve", bulk.approve),
+            ("/v1/bulk/retire", bulk.retire),
+            ("/v1/bulk/remove", bulk.remove),
+            ("/v1/pins", pins.add),
         ):
             router.add_post(path, post)
 

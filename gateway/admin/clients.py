@@ -1,18 +1,16 @@
 """The routes of the admin API that speak of clients; each does what the command of the same name does."""
 
-import heapq
 import time
-from collections.abc import Iterator
 from typing import Any, Final
 
 import msgspec
 from aiohttp import web
 
-from gateway.admin import inputs
+from gateway.admin import inputs, pages
 from gateway.admin.desk import Desk
 from gateway.admin.inputs import Addition, NewCertificate, Why, body, parameters
 from gateway.admin.problems import HEADERS, AdminReason, encoded, of_result, own
-from gateway.registry import keys, views
+from gateway.registry import labels, views
 from gateway.registry.operations import Action, Change, prepare_change, prepare_rotation
 from gateway.registry.registration import OtherKey, Outcome, check_names, prepare
 from gateway.registry.store import Store
@@ -36,35 +34,25 @@ class Clients:
         self._realm = realm
 
     async def listed(self, request: web.Request) -> web.Response:
-        """`GET /v1/clients`: by id, a page at a time; `next` is the `after` of the next page, null on the last."""
-        asked = parameters(request, "realm", "limit", "after", "status", "expiring_s")
-        realm, after = asked.get("realm", self._realm), asked.get("after", "")
-        check_names(realm, after or "any")
-        limit = inputs.whole("limit", asked.get("limit", str(inputs.PAGE)), inputs.PAGE_LIMIT)
+        """`GET /v1/clients`: in no order, a page at a time; `next` is the `cursor` of the next page, or null."""
+        asked = parameters(request, "realm", "limit", "cursor", "status", "expiring_s")
+        realm = asked.get("realm", self._realm)
+        check_names(realm, "any")
+        limit = inputs.page_limit(asked)
         status = asked.get("status")
         if status is not None and status not in inputs.STATUSES:
             raise own(AdminReason.INPUT, f"status is none of {', '.join(inputs.STATUSES)}")
+        statuses = () if status is None else ("removed" if status == "tombstone" else status,)
         within_s = inputs.expiring_s(asked["expiring_s"]) if "expiring_s" in asked else None
 
-        def read(store: Store) -> list[views.Entry]:
-            if status is None and within_s is None:
-                return self._page(store, realm, after, limit + 1)
-            statuses = () if status is None else ("removed" if status == "tombstone" else status,)
-            found = views.chosen(self._reader.while_open(store.iterate(realm)), statuses, within_s, time.time())
-            return heapq.nsmallest(
-                limit + 1, (entry for entry in found if views.client_id(entry) > after), key=views.client_id
-            )
+        def read(store: Store, cursor: str) -> tuple[list[views.Entry], str]:
+            entries, following = store.page(realm, cursor, limit)
+            return list(views.chosen(entries, statuses, within_s, time.time())), following
 
-        entries = await self._reader.do(read)
-        more = len(entries) > limit
-        page = entries[:limit]
-        return answer(
-            {
-                "realm": realm,
-                "clients": [views.summary(entry) for entry in page],
-                "next": views.client_id(page[-1]) if more else None,
-            }
+        page, following = await self._reader.do(
+            lambda store: pages.fill(lambda cursor: read(store, cursor), asked.get("cursor", ""), limit)
         )
+        return answer({"realm": realm, "clients": [views.summary(entry) for entry in page], "next": following})
 
     async def shown(self, request: web.Request) -> web.Response:
         """`GET /v1/clients/{id}`: all that is known, certificates included."""
@@ -86,8 +74,11 @@ class Clients:
         """`POST /v1/clients`."""
         realm = parameters(request, "realm").get("realm", self._realm)
         wanted = await body(request, Addition)
+        labels.check(wanted.tenant, wanted.labels)
         registration = msgspec.structs.replace(
             prepare(realm, wanted.id, wanted.certificate.encode(), _SOURCE, int(time.time())),
+            tenant=wanted.tenant,
+            labels=wanted.labels,
             other_key=OtherKey(wanted.other_key),
             lift=wanted.lift,
         )
@@ -129,13 +120,7 @@ class Clients:
         result = await self._desk.do(lambda store: store.apply(change))
         if result.outcome.refused:
             raise of_result(result)
-        told = {
-            "id": result.client_id,
-            "realm": result.realm,
-            "outcome": result.outcome.value,
-            "message": result.sentence,
-        }
-        return answer(told, 201 if result.outcome in _BORN else 200)
+        return answer(told(result), 201 if result.outcome in _BORN else 200)
 
     def _named(self, request: web.Request, *more: str) -> tuple[str, str]:
         realm = parameters(request, "realm", *more).get("realm", self._realm)
@@ -143,23 +128,20 @@ class Clients:
         check_names(realm, client_id)
         return realm, client_id
 
-    def _page(self, store: Store, realm: str, after: str, count: int) -> list[views.Entry]:
-        """The first clients behind `after`; reads all ids of the realm, but only these records."""
-        prefix = keys.client_key(realm, "")
 
-        def ids() -> Iterator[str]:
-            for name in self._reader.while_open(store.names(prefix)):
-                client_id = name.removeprefix(prefix).decode(errors="replace")
-                if client_id > after:
-                    yield client_id
-
-        found = (store.get(realm, client_id) for client_id in heapq.nsmallest(count, ids()))
-        return [entry for entry in found if entry is not None]
+def told(result: Result) -> dict[str, Any]:
+    """What is told of one change."""
+    return {
+        "id": result.client_id,
+        "realm": result.realm,
+        "outcome": result.outcome.value,
+        "message": result.sentence,
+    }
 
 
-def answer(told: dict[str, Any], status: int = 200) -> web.Response:
+def answer(members: dict[str, Any], status: int = 200) -> web.Response:
     """JSON, in which whatever a device sent is escaped (R29)."""
-    return web.Response(status=status, body=encoded(told), content_type="application/json", headers=HEADERS)
+    return web.Response(status=status, body=encoded(members), content_type="application/json", headers=HEADERS)
 
 
 def _unknown(realm: str, client_id: str) -> Result:

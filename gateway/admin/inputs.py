@@ -9,9 +9,11 @@ from msgspec import Meta
 from gateway.admin.problems import AdminReason, own, shared
 from gateway.model import Status
 from gateway.reasons import Reason
-from gateway.registry.operations import OVERLAP_S
+from gateway.registry.operations import OVERLAP_S, REASON_LIMIT
 
-BODY_LIMIT: Final = 64 * 1024
+BODY_LIMIT: Final = 256 * 1024
+IDS_LIMIT: Final = 1000
+"""Clients of one bulk operation."""
 PAGE: Final = 100
 PAGE_LIMIT: Final = 1000
 STATUSES: Final = (*(status.value for status in Status), "damaged")
@@ -23,6 +25,8 @@ class Addition(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
 
     id: str
     certificate: str
+    tenant: str | None = None
+    labels: dict[str, str] | None = None
     other_key: Literal["refuse", "replace", "beside"] = "refuse"
     lift: bool = False
 
@@ -33,6 +37,21 @@ class Why(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     reason: str = ""
 
 
+class Several(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Body of the bulk operations."""
+
+    ids: Annotated[tuple[str, ...], Meta(min_length=1, max_length=IDS_LIMIT)]
+    reason: str = ""
+
+
+class NewPin(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Body of `POST /v1/pins`: one of a fingerprint and a certificate, as `clients pin` takes it."""
+
+    sha256: str | None = None
+    certificate: str | None = None
+    note: Annotated[str, Meta(max_length=REASON_LIMIT)] = ""
+
+
 class NewCertificate(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Body of rotate: as `clients rotate` takes it."""
 
@@ -41,7 +60,7 @@ class NewCertificate(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
     lift: bool = False
 
 
-B = TypeVar("B", Addition, Why, NewCertificate)
+B = TypeVar("B", Addition, Why, NewCertificate, Several, NewPin)
 
 
 async def body(request: web.Request, kind: type[B]) -> B:
@@ -86,6 +105,14 @@ def whole(name: str, text: str, most: int) -> int:
     if not (text.isascii() and text.isdigit() and len(text) < 12 and 1 <= int(text) <= most):
         raise own(AdminReason.INPUT, f"{name} is not a whole number from 1 to {most}")
     return int(text)
+
+
+def page_limit(asked: dict[str, str]) -> int:
+    """The parameter `limit`.
+
+    :raises Problem: 400
+    """
+    return whole("limit", asked.get("limit", str(PAGE)), PAGE_LIMIT)
 
 
 def expiring_s(text: str) -> int:

@@ -43,6 +43,8 @@ def command() -> None:
     default=None,
     help="Whether the client must cover Content-Digest.  [default: as the policy says]",
 )
+@click.option("--tenant", help="Tenant of the client; left as it is if not given.")
+@click.option("--label", "labels", metavar="NAME=VALUE", multiple=True, help="A label (several times for several).")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object per certificate.")
 @store_options
 def add(
@@ -53,6 +55,8 @@ def add(
     beside: bool,
     lift: bool,
     covered_digest: bool | None,
+    tenant: str | None,
+    labels: tuple[str, ...],
     as_json: bool,
     store: str | None,
     config: Path | None,
@@ -63,12 +67,21 @@ def add(
     One key belongs to one client, and a client that has another key already is left alone unless told otherwise.
     """
     from gateway.cli.clients_add import add_folder, add_one
+    from gateway.registry.labels import check
     from gateway.registry.registration import OtherKey
 
     if replace and beside:
         raise click.UsageError("--replace and --beside exclude each other")
     other_key = OtherKey.REPLACE if replace else OtherKey.BESIDE if beside else OtherKey.REFUSE
-    settings = {"other_key": other_key, "lift": lift, "require_covered_digest": covered_digest}
+    named = _labels(labels) if labels else None
+    check(tenant, named)
+    settings = {
+        "other_key": other_key,
+        "lift": lift,
+        "require_covered_digest": covered_digest,
+        "tenant": tenant,
+        "labels": named,
+    }
     resolved = resolve(store, config, realm)
     if folder is not None and client_id is None and cert is None:
         fine = add_folder(resolved, folder, settings, as_json)
@@ -148,6 +161,16 @@ def show(client_id: str, as_json: bool, store: str | None, config: Path | None, 
             click.echo(orjson.dumps(views.detail(found)))
         else:
             print_detail(found, time.time())
+
+
+def _labels(texts: tuple[str, ...]) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not equals or name in found:
+            raise click.UsageError(f"--label {text!r} is not NAME=VALUE, or the name stands twice")
+        found[name] = value
+    return found
 
 
 for _more in (remove, revoke, approve, retire, rotate, history, import_, pin, unpin, pins):

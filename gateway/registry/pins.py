@@ -9,7 +9,7 @@ import msgspec
 from gateway.clock import Clock
 from gateway.model import Certificate
 from gateway.reasons import ConfigError, Reason
-from gateway.registry import safety, store_client
+from gateway.registry import paging, safety, store_client
 from gateway.registry.changeset import CHANGES_LIMIT
 from gateway.registry.keys import CHANGES, pin_key
 from gateway.registry.store_url import RemoteStore
@@ -102,15 +102,26 @@ class Pins:
         prefix = pin_key(realm, "")
         with store_client.translated(self._endpoint):
             for name in self._client.scan_iter(match=prefix + b"*", count=1000):
-                value = self._client.get(name)
-                try:
-                    pin = _decoder.decode(value or b"")
-                except (msgspec.DecodeError, UnicodeDecodeError):
-                    continue
-                if pin.realm == realm and name == pin_key(realm, pin.sha256):
+                pin = _read(realm, name, self._client.get(name) or b"")
+                if pin is not None:
                     yield pin
+
+    def page(self, realm: str, mark: str, looked_at: int) -> tuple[list[Pin], str]:
+        """Pins of a realm a piece at a time, in no order; see `paging.piece`."""
+        prefix = pin_key(realm, "")
+        found, following = paging.piece(self._client, self._endpoint, prefix, mark, looked_at)
+        return [pin for name, value in found if (pin := _read(realm, name, value)) is not None], following
 
     def _tell(self, what: str, realm: str, sha256: str, now_s: int) -> None:
         # Before the change itself: an entry too many is better than a change that nobody can account for.
         notice = {"realm": realm, "id": "", "what": what, "who": self._who, "when": now_s, "sha256": sha256}
         self._client.xadd(CHANGES, notice, maxlen=CHANGES_LIMIT, approximate=True)
+
+
+def _read(realm: str, name: bytes, value: bytes) -> Pin | None:
+    """A pin, if it is one of that realm under its own name."""
+    try:
+        pin = _decoder.decode(value)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return None
+    return pin if pin.realm == realm and name == pin_key(realm, pin.sha256) else None

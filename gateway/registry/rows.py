@@ -8,13 +8,11 @@ from typing import Final, TypeAlias
 import msgspec
 
 from gateway.reasons import ConfigError, Reason
-from gateway.registry import keys
 from gateway.registry.certificates import SIZE_LIMIT_BYTES
+from gateway.registry.labels import mistake
 
 SUFFIXES: Final = frozenset({".pem", ".crt", ".cer", ".der"})
 _COLUMNS: Final = ("id", "certificate", "tenant", "labels", "realm", "require_covered_digest")
-_LABELS_LIMIT: Final = 32
-_LABEL_CHARACTERS: Final = 256
 _LINE_LIMIT_BYTES: Final = 2 * SIZE_LIMIT_BYTES
 
 
@@ -211,7 +209,7 @@ def _labels(text: str) -> dict[str, str] | None:
 
 
 def _row(found: _Line, number: int, end: int) -> AnyRow:
-    wrong = _mistake(found)
+    wrong = mistake(found.tenant, found.labels)
     if wrong:
         return BadRow(wrong, end, found.id, line=number)
     return Row(
@@ -224,20 +222,6 @@ def _row(found: _Line, number: int, end: int) -> AnyRow:
         require_covered_digest=found.require_covered_digest,
         realm=found.realm,
     )
-
-
-def _mistake(found: _Line) -> str:
-    if found.tenant and not keys.is_realm(found.tenant):
-        return f"the tenant {found.tenant[:140]!r} is not 1 to 128 characters of A-Z a-z 0-9 . _ ~ = -"
-    labels = found.labels or {}
-    if len(labels) > _LABELS_LIMIT:
-        return f"has more than {_LABELS_LIMIT} labels"
-    for name, value in labels.items():
-        if not keys.is_client_id(name):
-            return f"the label {name[:140]!r} is not 1 to 128 characters of A-Z a-z 0-9 . _ ~ = -"
-        if len(value) > _LABEL_CHARACTERS or not value.isprintable():
-            return f"the value of label {name} is longer than {_LABEL_CHARACTERS} characters or cannot be printed"
-    return ""
 
 
 def _unreadable(message: str) -> ConfigError:

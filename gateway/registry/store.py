@@ -8,7 +8,7 @@ from typing import Any, Final, Self
 import redis
 
 from gateway.clock import Clock, SystemClock
-from gateway.registry import history, keys, store_check, store_client
+from gateway.registry import history, keys, paging, store_check, store_client
 from gateway.registry.damaged import Damaged, read_or_damaged
 from gateway.registry.history import History
 from gateway.registry.operations import Action, Change, StateChange
@@ -98,6 +98,15 @@ class Store:
         for name, data in self.scan(prefix):
             whose, _, client_id = name.removeprefix(keys.CLIENT_PREFIX).decode(errors="replace").partition(":")
             yield read_or_damaged(data, whose, client_id)
+
+    def page(self, realm: str, mark: str, looked_at: int) -> tuple[list[Record | Damaged], str]:
+        """Clients of a realm a piece at a time, in no order; see `paging.piece`."""
+        prefix = keys.client_key(realm, "")
+        found, following = paging.piece(self._client, self._endpoint, prefix, mark, looked_at)
+        entries = [
+            read_or_damaged(data, realm, name.removeprefix(prefix).decode(errors="replace")) for name, data in found
+        ]
+        return entries, following
 
     def scan(self, prefix: bytes) -> Iterator[tuple[bytes, bytes]]:
         """All keys that begin with `prefix`, which are strings, once each, with what they hold."""

@@ -19,7 +19,8 @@ max-width:100%;height:auto}
 @media (prefers-color-scheme:dark){.plot{--ink:#e6edf3;--soft:#9da7b1;--line:#3a434d;--c0:#6aa9e9;--c1:#f0a458;
 --c2:#57c99c;--c3:#bf93d6;--c4:#93d4f2;--c5:#ee8172}}
 .plot text{fill:var(--ink)}.plot .soft{fill:var(--soft)}.plot .name{font-weight:600;font-size:14px}
-.plot .grid{stroke:var(--line);stroke-width:1}.plot .axis{stroke:var(--soft);stroke-width:1}.plot .whisker{stroke:var(--ink);stroke-width:1}
+.plot .grid{stroke:var(--line);stroke-width:1}.plot .axis{stroke:var(--soft);stroke-width:1}
+.plot .whisker{stroke:var(--ink);stroke-width:1}
 .plot .curve{fill:none;stroke-width:2;stroke-linejoin:round}
 """ + "".join(
     f".plot .f{number}{{fill:var(--c{number})}}.plot .s{number}{{stroke:var(--c{number})}}" for number in range(COLOURS)

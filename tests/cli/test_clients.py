@@ -313,3 +313,15 @@ def test_a_reader_that_leaves_early_is_no_trouble(run: Run, tmp_path: Path) -> N
         assert lister.stderr is not None
         lister.stdout.close()
         assert b"Traceback" not in lister.stderr.read()
+
+
+def test_tenant_and_labels_are_kept_until_others_are_given(run: Run, tmp_path: Path) -> None:
+    cert = ("add", "--id", "dev1", "--cert", str(certificate(tmp_path / "a.pem")))
+    assert run(*cert, "--tenant", "plant-7", "--label", "line=3", "--label", "site=a=b")[0] == 0
+    assert run(*cert)[0] == 0
+    shown = json.loads(run("show", "dev1", "--json")[1])
+    assert (shown["tenant"], shown["labels"]) == ("plant-7", {"line": "3", "site": "a=b"})
+    assert run(*cert, "--label", "line=4")[0] == 0
+    assert json.loads(run("show", "dev1", "--json")[1])["labels"] == {"line": "4"}
+    for wrong in (("--tenant", "plant 7"), ("--label", "line"), ("--label", "a=1", "--label", "a=2")):
+        assert run(*cert, *wrong)[0] == 2

@@ -13,7 +13,7 @@ import pytest
 from gateway.admin import openapi
 from gateway.admin.app import Api
 from gateway.admin.desk import Desk
-from gateway.admin.inputs import Addition, NewCertificate, Why
+from gateway.admin.inputs import Addition, NewCertificate, NewPin, Several, Why
 from gateway.clock import SystemClock
 from gateway.config import load
 from gateway.observe.log import Log
@@ -114,7 +114,7 @@ def test_only_what_tells_nothing_is_open() -> None:
     assert {path for path, _, _, one in operations() if one.get("security") == []} == {"/livez", "/openapi.json"}
 
 
-@pytest.mark.parametrize("kind", [Addition, Why, NewCertificate])
+@pytest.mark.parametrize("kind", [Addition, Why, NewCertificate, Several, NewPin])
 def test_bodies_are_those_that_the_code_takes(kind: type[msgspec.Struct]) -> None:
     schema = DOCUMENT["components"]["schemas"][kind.__name__]
     assert schema["additionalProperties"] is False

@@ -57,6 +57,7 @@ class Changes:
         self._polling = False
         self._again = False
         self._caught_up = False
+        self._is_replay = epoch_key == EPOCH
         self._epoch = Epoch(link, epoch_key, self._memory_lost, self._settle)
         self._failing = False
         self._closed = False
@@ -181,7 +182,10 @@ class Changes:
         self._evict(realm, client_id)
 
     def _memory_lost(self, detail: str) -> None:
-        self._tell("store.memory_lost", detail)
+        if self._is_replay:
+            self._tell("store.memory_lost", detail)
+        else:
+            self._tell("changes.restarted", "another node has the change stream now; everything is read again")
         self._forget()
 
     def _settle(self) -> None:

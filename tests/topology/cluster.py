@@ -71,7 +71,7 @@ class Cluster:
         slot = slot_of(key)
         for node in self.nodes:
             with contextlib.suppress(redis.exceptions.RedisError):
-                if node.replication()["role"] != "master":
+                if not node.alive or node.replication()["role"] != "master":
                     continue
                 for first, last, master, *_ in slot_rows(node):
                     if first <= slot <= last and int(master[1]) == node.port:
@@ -80,7 +80,7 @@ class Cluster:
 
     def replica_of(self, master: Node) -> Node:
         """Its replica."""
-        return next(node for node in self.nodes if node.replication().get("master_port") == master.port)
+        return next(node for node in self.nodes if node.alive and node.replication().get("master_port") == master.port)
 
     def get(self, key: bytes) -> Any:
         """What a key holds."""

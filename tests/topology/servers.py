@@ -65,6 +65,11 @@ class Node:
         """Where it listens."""
         return "127.0.0.1", self.port
 
+    @property
+    def alive(self) -> bool:
+        """It was started, and not ended."""
+        return self._process is not None
+
     def start(self) -> None:
         """Start it, and wait until it answers."""
         configuration = self.directory / "node.conf"

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from gateway.registry.store import Store
-    from gateway.registry.store_check import Memory, Report
+    from gateway.registry.store_report import Memory, Report
     from gateway.registry.store_url import StoreTarget
 
 _WHO = "check"

@@ -43,7 +43,8 @@ def store_options(function: F) -> F:
         click.option(
             "--store",
             metavar="URL",
-            help="embedded:DIR, unix:///path, redis:// or rediss://.  [default: embedded:data]",
+            help="embedded:DIR, unix:///path, redis://, redis+sentinel://, redis+cluster:// (rediss for TLS).  "
+            "[default: embedded:data]",
         ),
     ):
         function = option(function)

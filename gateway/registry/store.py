@@ -15,7 +15,7 @@ from gateway.registry.operations import Action, Change, StateChange
 from gateway.registry.pins import Pins
 from gateway.registry.records import Record
 from gateway.registry.registration import Registration
-from gateway.registry.store_check import Report
+from gateway.registry.store_report import Report
 from gateway.registry.store_url import RemoteStore
 from gateway.registry.writes import Result, Writer
 

@@ -3,12 +3,14 @@
 import secrets
 import statistics
 import time
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 import redis
 
 from gateway.registry import keys, store_client
+from gateway.registry.cluster_client import ClusterClient
+from gateway.registry.store_report import Finding, Latency, Memory, Report, all_latencies, all_memory
 
 if TYPE_CHECKING:
     from gateway.registry.store import Store
@@ -19,52 +21,8 @@ _FULL: Final = 0.8
 _PROBE_MS: Final = 5000
 
 
-class Finding(msgspec.Struct, frozen=True):
-    """One thing that an operator should change (warning), or must (error)."""
-
-    level: Literal["error", "warning"]
-    message: str
-
-
-class Latency(msgspec.Struct, frozen=True):
-    """How long `count` commands took, one after the other, in milliseconds."""
-
-    min_ms: float
-    median_ms: float
-    max_ms: float
-    count: int
-
-
-class Memory(msgspec.Struct, frozen=True):
-    """What the server uses and may use (0: no limit), in octets, and what it does when that is full; None: it does not
-    tell."""
-
-    used_bytes: int | None
-    limit_bytes: int | None
-    policy: str | None
-
-
-class Report(msgspec.Struct, frozen=True):
-    """What was found. `clients` counts records by realm; `connections` are those of everybody to the server."""
-
-    store: str
-    version: str
-    latency: Latency
-    memory: Memory
-    persistence: str
-    role: str
-    clients: dict[str, int]
-    connections: int | None
-    findings: tuple[Finding, ...]
-
-    @property
-    def fine(self) -> bool:
-        """Is there no error?"""
-        return all(finding.level != "error" for finding in self.findings)
-
-
 def examine(store: "Store", client: Any, request: Any | None = None) -> Report:
-    """Examine an open store.
+    """Examine an open store; of a cluster, each master.
 
     :param client: its connection
     :param request: a connection as the request path has it; None: the same
@@ -72,27 +30,64 @@ def examine(store: "Store", client: Any, request: Any | None = None) -> Report:
     """
     findings: list[Finding] = []
     with store_client.translated(store.endpoint):
-        info = _info(client)
-        latency = _latency(client, findings)
-        memory = _memory(info, findings)
-        persistence = _persistence(client, info, findings)
-        role = _role(info, findings)
+        if isinstance(client, ClusterClient):
+            servers = [_server(each, findings, f"{host}:{port}: ") for (host, port), each in client.masters.items()]
+            role = _cluster_role(client, findings)
+        else:
+            servers = [_server(client, findings)]
+            role = servers[0].role
         _rights(client, request or client, findings)
     clients: dict[str, int] = {}
     for name in store.names(keys.CLIENT_PREFIX):
         realm = name.removeprefix(keys.CLIENT_PREFIX).partition(b":")[0].decode(errors="replace")
         clients[realm] = clients.get(realm, 0) + 1
+    connections = [server.connections for server in servers]
     return Report(
         str(store.endpoint),
         store.version(),
-        latency,
-        memory,
-        persistence,
+        all_latencies([server.latency for server in servers]),
+        all_memory([server.memory for server in servers]),
+        ", ".join(dict.fromkeys(server.persistence for server in servers)),
         role,
         clients,
-        info.get("connected_clients"),
+        None if None in connections else sum(filter(None, connections)),
         tuple(findings),
     )
+
+
+class _Server(msgspec.Struct, frozen=True):
+    """What was found of one server."""
+
+    latency: Latency
+    memory: Memory
+    persistence: str
+    role: str
+    connections: int | None
+
+
+def _server(client: Any, findings: list[Finding], name: str = "") -> _Server:
+    """Examine one server; `name` stands before what is found."""
+    found: list[Finding] = []
+    info = _info(client)
+    examined = _Server(
+        _latency(client, found),
+        _memory(info, found),
+        _persistence(client, info, found),
+        _role(info, found),
+        info.get("connected_clients"),
+    )
+    findings += [Finding(each.level, name + each.message) for each in found]
+    return examined
+
+
+def _cluster_role(client: ClusterClient, findings: list[Finding]) -> str:
+    replicas = client.map.masters
+    for (host, port), count in replicas.items():
+        if count == 0:
+            _warn(
+                findings, f"{host}:{port}: this master has no replica: if it is lost, its part of the registry is, too"
+            )
+    return f"cluster of {len(replicas)} masters with {sum(replicas.values())} replicas"
 
 
 def _info(client: Any) -> dict[str, Any]:
@@ -167,11 +162,14 @@ def _role(info: dict[str, Any], findings: list[Finding]) -> str:
 
 def _rights(client: Any, request: Any, findings: list[Finding]) -> None:
     """May the request path read records and changes and set claims (R13), and nothing else (R27)?"""
-    claim = keys.seen_key(secrets.token_bytes(16))
+    claim, epoch = keys.seen_key(secrets.token_bytes(16)), keys.EPOCH
+    if isinstance(request, ClusterClient):
+        number = keys.bucket_of(claim)
+        claim, epoch = keys.bucket_key(number, claim), keys.bucket_epoch(number)
     steps: tuple[tuple[str, tuple[Any, ...]], ...] = (
         ("read clients", ("GET", keys.client_key("default", "-"))),
         ("follow changes", ("XREVRANGE", keys.CHANGES, "+", "-", "COUNT", 1)),
-        ("read the epoch of its memory", ("GET", keys.EPOCH)),
+        ("read the epoch of its memory", ("GET", epoch)),
         ("set replay claims", ("SET", claim, 1, "NX", "PX", _PROBE_MS)),
         ("release replay claims", ("SET", claim, 1, "IFEQ", 1, "PXAT", 1)),
     )

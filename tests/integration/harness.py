@@ -22,7 +22,7 @@ from gateway.model import Algorithm
 from gateway.observe.log import Log
 from gateway.proxy.runtime import Runtime
 from gateway.proxy.worker import drain
-from gateway.registry.store_url import Endpoint
+from gateway.registry.store_url import RemoteStore
 from gateway.signing import render
 from gateway.signing.keys import PrivateKey
 from gateway.signing.sign import Request, SignOptions, sign
@@ -74,7 +74,7 @@ class Gateway:
     """A worker's runtime behind a real socket."""
 
     def __init__(
-        self, config: Config, store: Endpoint, clock: Clock | None = None, recording: Endpoint | None = None
+        self, config: Config, store: RemoteStore, clock: Clock | None = None, recording: RemoteStore | None = None
     ) -> None:
         self._config = config
         self._store = store

@@ -12,7 +12,7 @@ import pytest
 from gateway.registry import embedded
 from gateway.registry.registration import prepare
 from gateway.registry.store import Store
-from gateway.registry.store_check import Report
+from gateway.registry.store_report import Report
 from gateway.registry.store_url import EmbeddedStore, Endpoint
 from tests.fault.valkey import Valkey
 from tests.support import certificates as made

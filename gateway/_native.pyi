@@ -1,7 +1,9 @@
 """The contract of the native module: what happens on every request and touches every byte, and nothing else."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any, final
+
+from typing_extensions import disjoint_base
 
 class Refused(Exception):
     """The peer's mistake. `reason` is a `gateway.reasons.Reason` value, `detail` is for the operator."""
@@ -167,3 +169,122 @@ def serialise_structured(kind: str, value: bytes) -> bytes:
 
     :raises Refused: signature.component_value
     """
+
+def parse_answer(raw: bytes) -> tuple[int, bytes, int, bool, bool, bool]:
+    """Judge the whole head of a backend's answer, as `Pool` does.
+
+    :returns: status; status line and the field lines that may go on, each with CRLF, without an empty line (hop-by-hop
+        and `Wfm-` fields are left out); Content-Length or -1; is it chunked; has it a Date; may the connection be kept
+    :raises Refused: upstream.bad_answer
+    """
+
+@disjoint_base
+class AnswerSink:
+    """Whoever waits for one answer of the backend. `ended` True comes once, or `answer_failed`; nothing afterwards.
+
+    A method that raises ends the exchange with `answer_failed("internal.error", traceback)`.
+    """
+
+    def answer_begun(
+        self,
+        status: int,
+        head: bytes,
+        has_date: bool,
+        content_length: int,
+        has_body: bool,
+        data: bytes,
+        ended: bool,
+    ) -> object:
+        """The final head is there (1xx answers are skipped).
+
+        :param head: as `parse_answer` returns it
+        :param content_length: -1 if there is none: chunked, or up to the end of the connection
+        :param has_body: False for answers to HEAD, 204 and 304, whatever their fields say
+        :param data: decoded content that came with the head
+        """
+    def answer_data(self, data: bytes, ended: bool) -> object:
+        """Further decoded content; the end may come alone, with `b""`."""
+    def answer_failed(self, reason: str, detail: str) -> object:
+        """There is no answer, or no rest of it: upstream.unreachable, timeout, bad_answer, or internal.error."""
+    def can_write(self) -> object:
+        """A streamed body may go on."""
+
+@final
+class Sending:
+    """One request on its way, as `Pool.send` returns it."""
+
+    touched: bool
+    """An octet was handed to the backend's connection (R13)."""
+    timed_out: bool
+    """What failed took too long."""
+    def write(self, data: bytes) -> bool:
+        """Send a piece of a streamed body; False: wait for `can_write` before the next."""
+    def finish(self) -> None:
+        """The streamed body is whole: its last octet was written."""
+    def pause_reading(self) -> None:
+        """Take no more of the answer for now: the client does not keep up. What is being read still comes."""
+    def resume_reading(self) -> None: ...
+    def abort(self) -> None:
+        """Nobody waits any longer: the connection is thrown away, the sink hears nothing more."""
+
+@final
+class BackendConnection:
+    """One connection of a pool: the protocol that its transport talks to. Made by `Pool.connection`."""
+
+    def connection_made(self, transport: Any) -> None: ...
+    def connection_lost(self, error: BaseException | None) -> None: ...
+    def data_received(self, data: bytes) -> None: ...
+    def eof_received(self) -> bool: ...
+    def pause_writing(self) -> None: ...
+    def resume_writing(self) -> None: ...
+
+@final
+class Pool:
+    """The connections to one backend: at most `connections`, one request at a time on each, kept for `keep_alive_s`.
+
+    It keeps no clock: `tick` tells it how much time has passed.
+    """
+
+    waiting: int
+    """Requests that wait for a connection."""
+    connect_timeout_s: float
+    response_timeout_s: float
+    """From the last octet of the request to the first of the answer, and for a backend that takes no more of a body."""
+    idle_timeout_s: float
+    """Between two pieces of an answer."""
+    keep_alive_s: float
+    def __init__(
+        self,
+        connect: Callable[[], object],
+        connections: int,
+        connect_timeout_s: float,
+        response_timeout_s: float,
+        idle_timeout_s: float,
+        keep_alive_s: float,
+        tick_s: float,
+    ) -> None:
+        """
+        :param connect: starts one attempt to connect a `connection()`; whatever its end is, it tells it:
+            `connection_made`, or `connect_failed`
+        :param tick_s: how often `tick` is called; timeouts are late by at most twice this, never early
+        """
+    open: int
+    """Connections that are open."""
+    in_flight: int
+    """Those of them that carry a request."""
+    def connection(self) -> Any:
+        """The protocol of a new connection: a `BackendConnection`, for the loop's `create_connection`."""
+    def send(self, head: bytes, body: bytes, streamed: bool, head_only: bool, sink: AnswerSink) -> Sending:
+        """Send a request on a connection that is free and alive, or on the next that is. Never calls the sink itself.
+
+        :param head: whole, with its empty line and, where there is a body, its Content-Length
+        :param body: in memory; b"" if there is none
+        :param streamed: (more of) the body comes with `Sending.write` and ends with `Sending.finish`
+        :param head_only: the method is HEAD: its answer has no content
+        """
+    def connect_failed(self, reason: str, detail: str, again: bool) -> None:
+        """An attempt has ended without a connection; whoever waits longest bears it, unless it may be made again."""
+    def tick(self, elapsed_s: float) -> None:
+        """So much time has passed since the last call: end what has waited too long."""
+    def close(self) -> None:
+        """End all connections; requests that are under way fail."""

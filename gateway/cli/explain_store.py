@@ -9,12 +9,14 @@ from typing import Any, Final
 from gateway.cli.explain_subject import subject_of
 from gateway.config import Config
 from gateway.config.store import without_password
-from gateway.model import Client
+from gateway.model import Certificate, Client
+from gateway.onboarding.flow import Standing
 from gateway.reasons import ConfigError, Reason
-from gateway.registry import embedded, keys, records, store_client, targets
+from gateway.registry import embedded, keys, pins, records, store_client, targets
 from gateway.registry.answers import Found, Missing, Unavailable
 from gateway.registry.certificates import read_certificate
 from gateway.registry.records import RecordMismatch
+from gateway.registry.registration import LEASE, TOMBSTONE
 from gateway.registry.store_url import ClusterStore, EmbeddedStore, RemoteStore
 
 _BATCH: Final = 500
@@ -77,6 +79,22 @@ class StoreLookup:
                     with contextlib.suppress(RecordMismatch, UnicodeDecodeError):
                         if data is not None:
                             yield records.decode(data, realm, name.removeprefix(prefix).decode())
+
+    def standing(self, realm: str, certificate: Certificate) -> Standing | Unavailable:
+        """Index, pins and record, as onboarding reads them."""
+        with store_client.translated(self._endpoint):
+            names = [keys.spki_key(realm, certificate.spki_sha256), *pins.lookup_keys(realm, certificate)]
+            replies: list[bytes | None] = [self._client.get(name) for name in names]
+            owner = (replies[0] or b"").decode(errors="replace")
+            pinned = any(pins.is_pin(reply, realm, certificate) for reply in replies[1:])
+            known = bool(owner) and not owner.startswith((LEASE, TOMBSTONE))
+            data: bytes | None = self._client.get(keys.client_key(realm, owner)) if known else None
+        if data is None:
+            return Standing(owner, None, pinned)
+        try:
+            return Standing(owner, records.decode_whole(data, realm, owner), pinned)
+        except RecordMismatch as error:
+            return Unavailable(Reason.STORE_ANSWER, str(error))
 
     def claimed(self, key: bytes) -> bool | None:
         """Is this replay key taken? Asked with EXISTS, which claims nothing."""

@@ -1,19 +1,23 @@
 """Everything that can be known of one request, gathered without stopping at the first thing that is wrong."""
 
 import re
+from collections.abc import Mapping
 from typing import Final
 
 import msgspec
 
 from gateway._native import Candidate, Digest, Head, Refused, parse_digest, select
 from gateway.config import Config
+from gateway.explain import enrolment
 from gateway.explain.capture import Capture
 from gateway.explain.judge import Judged
 from gateway.explain.lookup import Lookup
 from gateway.model import Algorithm, Certificate, Client, External, Peer, Refusal
+from gateway.onboarding.body import Presented
 from gateway.policy import Rules, names
 from gateway.registry.answers import Found
 from gateway.registry.keys import is_client_id
+from gateway.registry.views import names as names_of
 from gateway.routing.locate import Locator
 from gateway.routing.match import Match
 from gateway.routing.table import RouteTable
@@ -64,6 +68,10 @@ class Facts(msgspec.Struct, frozen=True):
     operations: tuple[Operation, ...]
     lookup: Lookup
     judged: Judged
+    presented: bool
+    """The key is the one in the body: the device onboards."""
+    subjects: Mapping[str, str]
+    """Subjects of the certificates by their hex SHA-256, as far as they are known."""
     origin_source: str = ""
     """Where scheme and authority come from, if not from the configuration."""
 
@@ -105,7 +113,17 @@ def gather(
     focus = None if isinstance(candidates, Refused) else _focus(candidates, judged, rules, now_s)
     realm = match.realm if isinstance(match, Match) else config.policy.realm
     client_id = _client_id(head, match, focus)
-    found = lookup.find(realm, client_id) if client_id or lookup.assumed else None
+    presented = enrolment.presented(match, capture.body)
+    found: Found | None = None
+    subjects: Mapping[str, str] = {}
+    if isinstance(presented, Presented):
+        found = enrolment.stranger(realm, presented)
+        subjects = {presented.certificate.sha256: names_of(presented.der)[0]}
+    elif presented is not None:
+        found = presented
+    elif client_id or lookup.assumed:
+        found = lookup.find(realm, client_id)
+        subjects = lookup.subjects(realm, client_id) if isinstance(found, Client) else {}
     certificates = _ordered(found, focus, rules, now_s)
     bases = _bases(focus, view)
     return Facts(
@@ -129,6 +147,8 @@ def gather(
         _operate(focus, bases, certificates, choice),
         lookup,
         judged,
+        presented is not None,
+        subjects,
         origin_source,
     )
 

@@ -6,6 +6,7 @@ import msgspec
 
 from gateway._native import Head, Refused, WireReader
 from gateway.config import Config
+from gateway.explain import enrolment
 from gateway.explain.capture import Capture
 from gateway.explain.lookup import Lookup
 from gateway.explain.report import Verdict
@@ -109,8 +110,13 @@ def judge(reading: Reading, capture: Capture, config: Config, peer: Peer, lookup
             )
         elif isinstance(step, Rotate):
             return Judged(_new_key(pipeline, step, capture.body, engine), tuple(attempts), verified, claims, seen)
-        elif isinstance(step, NeedStanding | Onboard | ServeRootCa):
-            return Judged(Verdict(None), tuple(attempts), verified, claims, seen)
+        elif isinstance(step, NeedStanding):
+            standing = lookup.standing(step.request.realm, step.presented.certificate)
+            step = pipeline.with_standing(step, standing)
+        elif isinstance(step, Onboard):
+            return Judged(enrolment.verdict(step, config), tuple(attempts), verified, claims, seen)
+        elif isinstance(step, ServeRootCa):
+            return Judged(Verdict(None, action="answer with the root CA certificate itself"), open_route=True)
         else:
             verified, claims = step.verified[0], step.keys
             seen = _seen(lookup, step)

@@ -6,7 +6,8 @@ from typing import Protocol
 import msgspec
 
 from gateway.model import Certificate, Client, Status
-from gateway.registry.answers import Found
+from gateway.onboarding.flow import Standing
+from gateway.registry.answers import Found, Unavailable
 
 
 class Lookup(Protocol):
@@ -39,6 +40,10 @@ class Lookup(Protocol):
         """At most `limit` clients of the realm, in no order."""
         ...
 
+    def standing(self, realm: str, certificate: Certificate) -> Standing | Unavailable:
+        """What is known of the key of a device that onboards."""
+        ...
+
     def claimed(self, key: bytes) -> bool | None:
         """Was this replay key claimed already? None: cannot tell."""
         ...
@@ -67,6 +72,10 @@ class OneCertificate(msgspec.Struct, frozen=True):
     def others(self, realm: str, limit: int) -> Iterator[Client]:
         """There are none."""
         return iter(())
+
+    def standing(self, realm: str, certificate: Certificate) -> Standing | Unavailable:
+        """Nobody knows it, and nobody pinned it."""
+        return Standing()
 
     def claimed(self, key: bytes) -> bool | None:
         """There is no replay store."""

@@ -35,13 +35,14 @@ def key(facts: Facts) -> Step:
     if isinstance(found, Denied | Unavailable):
         return Step(name="key", title="Key", mark=Mark.FAIL, summary=sentence(found.reason, found.detail))
     keyid = facts.focus.keyid if facts.focus is not None else None
-    subjects = facts.lookup.subjects(facts.realm, facts.client_id)
     faults = [refusal_of(facts.rules, certificate, facts.now_s) for certificate in facts.certificates]
     rows: list[tuple[str, str]] = [("keyid sent", _keyid_verdict(facts, keyid))]
     for certificate, fault in zip(facts.certificates, faults, strict=True):
-        rows += _certificate_facts(certificate, subjects.get(certificate.sha256, ""), fault)
+        rows += _certificate_facts(certificate, facts.subjects.get(certificate.sha256, ""), fault)
     who = f"client {shown(found.client_id)}" if found.client_id else "the certificate"
-    if facts.lookup.assumed:
+    if facts.presented:
+        who += " in the body"
+    elif facts.lookup.assumed:
         who += f" (assumed to have {shown(facts.lookup.source)})"
     mark, summary = Mark.OK, f"{who}, {found.status.value}, {count(len(faults), 'certificate')}"
     if found.status is not Status.ACTIVE:
@@ -234,7 +235,7 @@ def verdict(outcome: Verdict) -> Step:
             name="verdict",
             title="Verdict",
             mark=Mark.OK,
-            summary="accepted: the gateway would forward this request",
+            summary=f"accepted: the gateway would {shown(outcome.action, 300)}",
             facts=tuple(rows),
         )
     row = TABLE[outcome.reason]

@@ -52,11 +52,12 @@ class Hint(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Verdict(msgspec.Struct, frozen=True):
-    """What the gateway would answer: None means that it would forward the request."""
+    """What the gateway would answer: None means that it would do as `action` says."""
 
     reason: Reason | None
     detail: str = ""
     notes: tuple[str, ...] = ()
+    action: str = "forward this request"
 
     @property
     def accepted(self) -> bool:

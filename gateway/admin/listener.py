@@ -79,7 +79,7 @@ class Listener:
         await self._runner.cleanup()
         bind = self._config.admin.bind
         if self._sockets and bind is not None:
-            sockets.close(self._sockets, bind)
+            sockets.close(self._sockets, bind.path)
         for desk in (self._desk, self._reader):
             await desk.close()
         self._log.close()

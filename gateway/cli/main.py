@@ -13,6 +13,7 @@ from gateway.reasons import ConfigError
 
 _COMMANDS: Final = {
     "serve": "Verify the signature of every request and forward what holds.",
+    "reload": "Let a running gateway read its configuration again.",
     "check": "Validate a configuration file and print what it means.",
     "clients": "Add, import, list, rotate and revoke the clients that may call.",
     "store": "Examine a store, back a registry up, or move it to another store.",

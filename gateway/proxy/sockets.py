@@ -35,13 +35,16 @@ def listen(address: Address, count: int) -> list[socket.socket]:
         raise _cannot(_text(address), error) from error
 
 
-def close(sockets: list[socket.socket], address: Address) -> None:
-    """Close our copies; a unix socket's name goes too."""
+def close(sockets: list[socket.socket], path: str) -> None:
+    """Close our copies; a unix socket's name goes too, if there is one.
+
+    :param path: that name; "" for TCP, and for a socket that is not ours to remove
+    """
     for one in sockets:
         one.close()
-    if address.path:
+    if path:
         with suppress(OSError):
-            os.unlink(address.path)
+            os.unlink(path)
 
 
 def _listen_tcp(family: int, where: tuple[object, ...], shared: bool) -> socket.socket:

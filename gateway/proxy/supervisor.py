@@ -1,19 +1,22 @@
 """The parent process: keeps the sockets and the embedded store, starts workers and starts them again (R28)."""
 
 import asyncio
-import os
 import resource
 import signal
-import site
-import sys
+import socket
 from collections.abc import Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
-from gateway.config import Config
+from gateway.config import Config, warnings
 from gateway.proxy import sockets
+from gateway.proxy.activation import activated, spread, told
+from gateway.proxy.keeper import GRACE_S, START_S, Keeper, NotReplaced, Orders, Say
+from gateway.proxy.notify import Notify
 from gateway.proxy.probe import check_store
-from gateway.proxy.settings import READY, Settings, pack
+from gateway.proxy.reread import reread
+from gateway.proxy.run_file import Outcome, RunFile
+from gateway.proxy.settings import Settings, pack
 from gateway.reasons import ConfigError, Reason
 from gateway.registry.embedded import Server as EmbeddedServer
 from gateway.registry.store_url import EmbeddedStore, RemoteStore
@@ -25,25 +28,12 @@ if TYPE_CHECKING:
     from gateway.admin.daily import Daily
     from gateway.admin.listener import Listener
 
-START_S: Final = 30.0
-"""How long the first workers may take to be ready."""
-
-SHORT_LIFE_S: Final = 5.0
-"""A worker that dies younger is started again only after a pause, which doubles each time."""
-
-FIRST_PAUSE_S: Final = 0.1
-LONGEST_PAUSE_S: Final = 5.0
 STORE_CHECK_S: Final = 0.5
 DESCRIPTORS_WANTED: Final = 65_536
 """Open files to ask for where the system names no bound."""
 
 DESCRIPTORS_BESIDE: Final = 128
 """What a worker opens besides connections: store, log, spool files, libraries."""
-
-GRACE_S: Final = 5.0
-"""Beyond `limits.drain_s`, before a worker that does not leave is killed."""
-
-Say = Callable[[str], None]
 
 
 async def supervise(config: Config, say: Say, announce: Callable[[], None]) -> None:
@@ -66,6 +56,8 @@ def raise_descriptor_limit(config: Config, say: Say) -> None:
 class Supervisor:
     """Runs the gateway until a signal ends it.
 
+    SIGTERM and SIGINT drain; SIGHUP reads the configuration file again; SIGUSR2 replaces every worker.
+
     :param say: takes lines for the operator's eyes
     :param engine: what the self-test asks before a socket opens
     """
@@ -74,9 +66,16 @@ class Supervisor:
         self._config = config
         self._say = say
         self._engine = engine
-        self._stopping = asyncio.Event()
         self._impatient = asyncio.Event()
-        self._running: dict[int, asyncio.subprocess.Process] = {}
+        self._wanted = asyncio.Event()
+        self._reread = False
+        self._serial = 0
+        self._notify = Notify("")
+        self._run_file = RunFile(config.data_dir)
+        self._store: RemoteStore | None = None
+        self._recording: RemoteStore | None = None
+        self._orders = Orders(b"", config.limits.drain_s, say)
+        self._stopping = self._orders.stopping
 
     async def run(self, announce: Callable[[], None]) -> None:
         """Start everything, call `announce` when requests are served, and return after the drain.
@@ -88,13 +87,16 @@ class Supervisor:
         raise_descriptor_limit(config, self._say)
         target = request_target(config.store)
         count = config.worker_count
-        listeners = sockets.listen(config.listen.bind, count)
+        self._notify = Notify.from_environment()
+        listeners, unlink = self._listen(config, count)
         embedded: EmbeddedServer | None = None
         admin: Listener | Daily | None = None
-        keepers: list[asyncio.Task[None]] = []
+        tasks: list[asyncio.Task[None]] = []
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._signalled)
+        loop.add_signal_handler(signal.SIGHUP, self._asked, True)
+        loop.add_signal_handler(signal.SIGUSR2, self._asked, False)
         try:
             if isinstance(target, EmbeddedStore):
                 embedded = EmbeddedServer(target)
@@ -116,33 +118,65 @@ class Supervisor:
                 from gateway.admin import daily
 
                 admin = daily.Daily.start(config, administered)
-            ready: list[asyncio.Future[None]] = [loop.create_future() for _ in range(count)]
-            settings = pack(Settings(config, endpoint, count, recording if config.records else None))
-            keepers = [
-                loop.create_task(self._keep(index, listeners[index].fileno(), settings, ready[index]))
-                for index in range(count)
-            ]
-            await self._all_ready(ready)
+            self._store, self._recording = endpoint, recording
+            self._orders.settings = self._settings(config)
+            keepers = [Keeper(index, one.fileno(), self._orders) for index, one in enumerate(listeners)]
+            tasks = [loop.create_task(keeper.run()) for keeper in keepers]
+            await self._all_ready([keeper.ready for keeper in keepers])
             if not self._stopping.is_set():
+                self._hold_run_file()
                 announce()
-            await self._watch(embedded)
+                self._notify.ready("serving")
+            await self._watch(embedded, keepers)
+            self._notify.stopping()
+            self._run_file.release()
             # First our copies: when the workers close theirs, the kernel refuses newcomers at once.
-            sockets.close(listeners, config.listen.bind)
-            await self._drain(keepers)
+            sockets.close(listeners, unlink)
+            await self._drain(keepers, tasks)
         finally:
-            sockets.close(listeners, config.listen.bind)
-            for keeper in keepers:
-                keeper.cancel()
-            await asyncio.gather(*keepers, return_exceptions=True)
+            self._run_file.release()
+            sockets.close(listeners, unlink)
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
             if admin is not None:
                 await admin.close()
             if embedded is not None:
                 embedded.stop()
 
+    def _settings(self, config: Config) -> bytes:
+        """What the next worker is told."""
+        assert self._store is not None
+        recording = self._recording if config.records else None
+        return pack(Settings(config, self._store, config.worker_count, recording))
+
+    def _listen(self, config: Config, count: int) -> tuple[list[socket.socket], str]:
+        """The sockets of the workers, and the name that goes with ours in the end."""
+        passed = activated()
+        if passed:
+            where = ", ".join(dict.fromkeys(map(told, passed)))
+            self._say(f"listening on {where}, passed by socket activation; listen.address does not count")
+            return spread(passed, count), ""
+        return sockets.listen(config.listen.bind, count), config.listen.bind.path
+
+    def _hold_run_file(self) -> None:
+        try:
+            if self._run_file.hold():
+                return
+            why = "another gateway uses it"
+        except OSError as error:
+            why = (error.strerror or str(error)).lower()
+        self._say(f"`wfm-gateway reload` will not find this gateway in {self._config.data_dir}: {why}; use SIGHUP")
+
     def _signalled(self) -> None:
         if self._stopping.is_set():
             self._impatient.set()
         self._stopping.set()
+        self._wanted.set()
+
+    def _asked(self, reread: bool) -> None:
+        self._reread |= reread
+        self._wanted.set()
 
     async def _all_ready(self, ready: list[asyncio.Future[None]]) -> None:
         stop = asyncio.ensure_future(self._stopping.wait())
@@ -161,144 +195,80 @@ class Supervisor:
                 if not one.done():
                     one.cancel()
 
-    async def _watch(self, embedded: EmbeddedServer | None) -> None:
-        """Wait for a signal; keep the embedded store alive meanwhile."""
+    async def _watch(self, embedded: EmbeddedServer | None, keepers: list[Keeper]) -> None:
+        """Do what signals ask for until one ends the gateway; keep the embedded store alive meanwhile."""
+        changing: asyncio.Task[None] | None = None
         while not self._stopping.is_set():
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._stopping.wait(), STORE_CHECK_S)
-            if embedded is not None and not self._stopping.is_set() and not embedded.alive():
+                await asyncio.wait_for(self._wanted.wait(), STORE_CHECK_S)
+            if self._stopping.is_set():
+                break
+            if self._wanted.is_set() and (changing is None or changing.done()):
+                self._wanted.clear()
+                changing = asyncio.get_running_loop().create_task(self._change(keepers))
+            elif changing is not None and not changing.done():
+                await asyncio.wait([changing], timeout=STORE_CHECK_S)
+            if embedded is not None and not embedded.alive():
                 self._say("the embedded store died; starting it again")
                 try:
                     embedded.restart()
                 except ConfigError as error:
                     self._say(error.message)
+        if changing is not None:
+            # A worker that is being started comes to serve, and leaves with the others.
+            await asyncio.wait([changing])
 
-    async def _drain(self, keepers: list[asyncio.Task[None]]) -> None:
-        for process in self._running.values():
-            _signal(process, signal.SIGTERM)
+    async def _change(self, keepers: list[Keeper]) -> None:
+        """Reload if that was asked for, and put new workers in the place of the old, one after the other."""
+        reread_file, self._reread = self._reread, False
+        self._serial += 1
+        try:
+            if reread_file:
+                self._config, message = await self._reload(keepers)
+            else:
+                await self._replace(keepers)
+                message = f"{len(keepers)} workers replaced"
+            outcome = Outcome(self._serial, True, message)
+        except (ConfigError, NotReplaced) as error:
+            why = error.message if isinstance(error, ConfigError) else str(error)
+            outcome = Outcome(self._serial, False, f"nothing changed: {why}")
+        self._say(outcome.message)
+        self._run_file.tell(outcome)
+        self._notify.ready(outcome.message)
+
+    async def _reload(self, keepers: list[Keeper]) -> tuple[Config, str]:
+        after = reread(self._config)
+        before = self._orders.settings
+        self._orders.settings = self._settings(after)
+        try:
+            await self._replace(keepers)
+        except NotReplaced:
+            self._orders.settings = before
+            # Those that were replaced already have the new settings: back with them.
+            with suppress(NotReplaced):
+                await self._replace(keepers)
+            raise
+        self._orders.drain_s = after.limits.drain_s
+        for warning in warnings(after):
+            self._say(f"WARNING: {warning}")
+        return after, f"{after.source} read again; {len(keepers)} workers replaced"
+
+    @staticmethod
+    async def _replace(keepers: list[Keeper]) -> None:
+        for keeper in keepers:
+            await keeper.replace()
+
+    async def _drain(self, keepers: list[Keeper], tasks: list[asyncio.Task[None]]) -> None:
+        for keeper in keepers:
+            keeper.signal(signal.SIGTERM)
         impatient = asyncio.ensure_future(self._impatient.wait())
-        everyone = asyncio.gather(*keepers)
-        timeout_s = self._config.limits.drain_s + GRACE_S
+        everyone = asyncio.gather(*tasks)
+        timeout_s = self._orders.drain_s + GRACE_S
         either: list[asyncio.Future[Any]] = [impatient, everyone]
         await asyncio.wait(either, timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED)
         impatient.cancel()
         if not everyone.done():
             self._say("not everything was finished in time; ending the workers")
-            for process in self._running.values():
-                _signal(process, signal.SIGKILL)
+            for keeper in keepers:
+                keeper.signal(signal.SIGKILL)
             await everyone
-
-    async def _keep(self, index: int, listen_fd: int, settings: bytes, ready: "asyncio.Future[None]") -> None:
-        """Run one worker, and another one in its place whenever it ends, until the gateway stops.
-
-        Its socket stays open here all the time, so connections that wait in it are served by the next worker.
-        """
-        loop = asyncio.get_running_loop()
-        pause_s = FIRST_PAUSE_S
-        while not self._stopping.is_set():
-            born_s = loop.time()
-            try:
-                process, told = await self._spawn(listen_fd, settings)
-            except OSError as error:
-                # No memory, processes or descriptors at the moment: nobody else would start this worker later.
-                if not ready.done():
-                    why = f"a worker could not start ({error.strerror})"
-                    ready.set_exception(ConfigError(Reason.CONFIG_INVALID, why))
-                    return
-                self._say(f"worker {index} could not be started: {error.strerror}; trying again")
-                pause_s = await self._pause(pause_s)
-                continue
-            self._running[index] = process
-            if self._stopping.is_set():
-                _signal(process, signal.SIGTERM)
-            try:
-                if await told and not ready.done():
-                    ready.set_result(None)
-                status = await process.wait()
-            except asyncio.CancelledError:
-                _signal(process, signal.SIGKILL)
-                await process.wait()
-                raise
-            finally:
-                del self._running[index]
-            if self._stopping.is_set():
-                return
-            if not ready.done():
-                ready.set_exception(ConfigError(Reason.CONFIG_INVALID, f"a worker could not start ({_ended(status)})"))
-                return
-            self._say(f"worker {index} (pid {process.pid}) ended: {_ended(status)}; starting another")
-            if loop.time() - born_s >= SHORT_LIFE_S:
-                pause_s = FIRST_PAUSE_S
-                continue
-            pause_s = await self._pause(pause_s)
-
-    async def _pause(self, pause_s: float) -> float:
-        """Wait, but for a stopping gateway; returns how long to wait the next time."""
-        with suppress(TimeoutError):
-            await asyncio.wait_for(self._stopping.wait(), pause_s)
-        return min(2 * pause_s, LONGEST_PAUSE_S)
-
-    async def _spawn(
-        self, listen_fd: int, settings: bytes
-    ) -> tuple[asyncio.subprocess.Process, "asyncio.Future[bool]"]:
-        """Start a worker. The future tells whether it came to serve (True) or ended before (False)."""
-        loop = asyncio.get_running_loop()
-        read_fd, write_fd = os.pipe()
-        try:
-            process = await asyncio.create_subprocess_exec(
-                sys.executable,
-                # Not from the folder we happen to be in.
-                "-P",
-                "-m",
-                "gateway.proxy.worker",
-                str(listen_fd),
-                str(write_fd),
-                stdin=asyncio.subprocess.PIPE,
-                pass_fds=(listen_fd, write_fd),
-                env=_environment(),
-            )
-        except BaseException:
-            os.close(read_fd)
-            raise
-        finally:
-            os.close(write_fd)
-        told: asyncio.Future[bool] = loop.create_future()
-
-        def heard() -> None:
-            loop.remove_reader(read_fd)
-            data = os.read(read_fd, 1)
-            os.close(read_fd)
-            if not told.done():
-                told.set_result(data == READY)
-
-        loop.add_reader(read_fd, heard)
-        assert process.stdin is not None
-        with suppress(ConnectionError):
-            process.stdin.write(settings)
-            await process.stdin.drain()
-        # The pipe stays open: its end is how a worker learns that we are gone.
-        return process, told
-
-
-def _environment() -> dict[str, str]:
-    """Ours, and where this very package is, if that is not a place where Python looks by itself."""
-    root = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-    environment = dict(os.environ)
-    if root not in (*site.getsitepackages(), site.getusersitepackages()):
-        before = environment.get("PYTHONPATH")
-        environment["PYTHONPATH"] = root if not before else root + os.pathsep + before
-    return environment
-
-
-def _signal(process: asyncio.subprocess.Process, number: int) -> None:
-    with suppress(ProcessLookupError):
-        process.send_signal(number)
-
-
-def _ended(status: int) -> str:
-    if status >= 0:
-        return f"status {status}"
-    try:
-        return signal.Signals(-status).name
-    except ValueError:
-        return f"signal {-status}"

@@ -1,8 +1,8 @@
 """One worker process: `python -m gateway.proxy.worker LISTEN_FD READY_FD`, started and watched by the supervisor.
 
 Its settings come as one line of JSON on standard input, which then stays open: its end means that the supervisor is
-gone. It writes one octet to READY_FD when it serves. SIGTERM: no new connections, finish what has begun, leave with
-status 0.
+gone. It writes one octet to READY_FD when it serves, and closes it when it takes no more connections. SIGTERM: no new
+connections, finish what has begun, leave with status 0.
 """
 
 import asyncio
@@ -46,24 +46,30 @@ async def serve(settings: Settings, listener: socket.socket, ready_fd: int) -> N
     await stop.wait()
     last = listener.dup()
     listening.close()
-    await drain(runtime, last, config.limits.drain_s)
+    await take_last(runtime, last)
+    os.close(ready_fd)
+    await drain(runtime, config.limits.drain_s)
     await runtime.stop()
     log.close()
 
 
-async def drain(runtime: Runtime, listener: socket.socket, drain_s: float) -> None:
-    """Finish what has begun, for at most `drain_s` seconds; then cut.
-
-    :param listener: connections that the kernel has already accepted on it are still served; closed here
-    """
+async def take_last(runtime: Runtime, listener: socket.socket) -> None:
+    """Begin to drain. Connections that the kernel has already accepted on `listener` are still served; closes it."""
     loop = asyncio.get_running_loop()
     runtime.server.drain()
+    # What the loop has accepted before is not made yet: its turn comes before ours.
+    await asyncio.sleep(0)
     listener.setblocking(False)
     with listener, suppress(OSError):
         while True:
             accepted, _ = listener.accept()
             accepted.setblocking(False)
             await loop.connect_accepted_socket(runtime.server, accepted)
+
+
+async def drain(runtime: Runtime, drain_s: float) -> None:
+    """Finish what has begun, for at most `drain_s` seconds; then cut."""
+    loop = asyncio.get_running_loop()
     deadline = loop.time() + drain_s
     while runtime.server.busy and loop.time() < deadline:
         await asyncio.sleep(IDLE_CHECK_S)
@@ -99,7 +105,6 @@ def _watch_supervisor(loop: asyncio.AbstractEventLoop, stop: asyncio.Event) -> N
 def _tell_ready(ready_fd: int) -> None:
     with suppress(OSError):
         os.write(ready_fd, READY)
-    os.close(ready_fd)
 
 
 if __name__ == "__main__":

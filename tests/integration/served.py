@@ -7,7 +7,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -24,27 +24,39 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def run(*arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run a command to its end."""
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+def run(*arguments: str, before: Sequence[str] = ()) -> subprocess.CompletedProcess[str]:
+    """Run a command to its end; `before` is one that ends by executing what follows it."""
     return subprocess.run(
-        [*COMMAND, *arguments], env=environment, capture_output=True, text=True, timeout=DEADLINE_S, check=False
+        [*before, *COMMAND, *arguments],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=DEADLINE_S,
+        check=False,
+        close_fds=not before,
     )
 
 
 class Served:
     """A running gateway; `said` is what it wrote for the operator."""
 
-    def __init__(self, *arguments: str) -> None:
+    def __init__(self, *arguments: str, environment: dict[str, str] | None = None, before: Sequence[str] = ()) -> None:
+        """
+        :param environment: beside ours
+        :param before: a command that ends by executing what follows it
+        """
         self.said: list[str] = []
         self._arguments = arguments
+        self._environment = environment or {}
+        self._before = before
         self._changed = threading.Condition()
 
     def __enter__(self) -> Self:
-        environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+        environment = {**os.environ, "PYTHONPATH": str(ROOT), **self._environment}
         self.process = subprocess.Popen(
-            [*COMMAND, "serve", *self._arguments],
+            [*self._before, *COMMAND, "serve", *self._arguments],
             env=environment,
+            close_fds=not self._before,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
             text=True,

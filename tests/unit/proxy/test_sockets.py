@@ -26,7 +26,7 @@ def test_one_socket_per_worker_on_one_port() -> None:
         with socket.create_connection(("127.0.0.1", address.port)):
             pass
     finally:
-        sockets.close(opened, address)
+        sockets.close(opened, address.path)
     with pytest.raises(ConnectionRefusedError):
         socket.create_connection(("127.0.0.1", address.port))
 
@@ -35,7 +35,7 @@ def test_one_socket_per_worker_on_one_port() -> None:
 def test_other_hosts(host: str) -> None:
     address = Address(host, free_port())
     opened = sockets.listen(address, 2)
-    sockets.close(opened, address)
+    sockets.close(opened, address.path)
     assert len(opened) == 2
 
 
@@ -68,7 +68,7 @@ def test_unix_socket_is_one_for_all_and_its_name_goes_with_it(tmp_path: Path) ->
     opened[0].close()
     # A name that nobody listens behind is an orphan.
     opened = sockets.listen(address, 1)
-    sockets.close(opened, address)
+    sockets.close(opened, address.path)
     assert not (tmp_path / "s").exists()
 
 

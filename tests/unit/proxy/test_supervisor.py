@@ -1,12 +1,10 @@
 """What must hold before a socket opens."""
 
 import asyncio
-import errno
 import resource
 import socket
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import msgspec
 import pytest
@@ -47,42 +45,6 @@ def test_failed_self_test_keeps_the_socket_closed(tmp_path: Path, says: bool) ->
             asyncio.run(Supervisor(config, lambda line: None, Liar(says)).run(lambda: None))
     assert error.value.reason is Reason.CONFIG_NATIVE
     assert not (tmp_path / "store").exists()
-
-
-@pytest.mark.parametrize("before_the_start", [True, False])
-def test_worker_that_the_system_does_not_start(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, before_the_start: bool
-) -> None:
-    """Once requests are served it is tried again: else the socket stays open with nobody behind it (R28)."""
-    config = from_flags("http://127.0.0.1:1", "127.0.0.1:1", "https://wfm.example.com", f"embedded:{tmp_path}/store")
-    said: list[str] = []
-    supervisor = Supervisor(config, said.append, Liar(says=True))
-    attempts = 0
-
-    async def fail(listen_fd: int, settings: bytes) -> Any:
-        nonlocal attempts
-        attempts += 1
-        if attempts == 3:
-            supervisor._signalled()
-        raise OSError(errno.EAGAIN, "Resource temporarily unavailable")
-
-    monkeypatch.setattr(supervisor, "_spawn", fail)
-
-    async def keep() -> None:
-        ready = asyncio.get_running_loop().create_future()
-        if not before_the_start:
-            ready.set_result(None)
-        await asyncio.wait_for(supervisor._keep(0, 3, b"", ready), 5)
-        await ready
-
-    if before_the_start:
-        with pytest.raises(ConfigError, match=r"a worker could not start .*Resource temporarily unavailable"):
-            asyncio.run(keep())
-        assert attempts == 1
-    else:
-        asyncio.run(keep())
-        assert attempts == 3
-        assert said == ["worker 0 could not be started: Resource temporarily unavailable; trying again"] * 3
 
 
 def test_r5_a_low_limit_of_open_files_is_raised_or_told(tmp_path: Path) -> None:

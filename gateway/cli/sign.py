@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final
 
 import click
+import msgspec
 
 from gateway.cli.shown import shown
 from gateway.model import Algorithm
@@ -62,6 +63,12 @@ Examples:
     "-H", "--header", "headers", multiple=True, metavar="'NAME: VALUE'", help="A field to send; may be repeated."
 )
 @click.option("--data", "-d", metavar="@FILE|-|TEXT", help="Body: of a file, of standard input, or as given.")
+@click.option(
+    "--rotate-key",
+    "rotate_file",
+    metavar="FILE",
+    help="New private key of a device that rotates: a second signature, over the same components.",
+)
 @click.option("--curl", "as_curl", is_flag=True, help="Print a curl command (one that connects to --send, if given).")
 @click.option(
     "--send", "send_to", metavar="URL", help="Send it to this scheme and authority; Host stays the signed one."
@@ -85,6 +92,7 @@ def command(
     digests: tuple[str, ...],
     headers: tuple[str, ...],
     data: str | None,
+    rotate_file: str | None,
     as_curl: bool,
     send_to: str | None,
     ca_file: str | None,
@@ -118,7 +126,14 @@ def command(
         tag=tag,
         digests=tuple(name for name in dict.fromkeys(digests or ("sha-256",)) if name != "none"),
     )
-    signed = signing.sign(signing.Request(method, url, body, _fields(headers, body)), key, options)
+    request = signing.Request(method, url, body, _fields(headers, body))
+    signed = signing.sign(request, key, options)
+    if rotate_file is not None:
+        from gateway.onboarding.rotation import TAG
+
+        successor = signing.load_private_key(_read(rotate_file), None, rotate_file)
+        second = msgspec.structs.replace(options, label=f"{label}-new", tag=TAG, keyid=None, alg=None)
+        signed = signing.sign_also(signed, request, successor, second)
     if as_curl:
         click.echo(signing.curl(signed, send_to))
     elif send_to is None:

@@ -20,7 +20,7 @@ from gateway.demo.tally import ACCEPTED, Tally
 from gateway.demo.traffic import Message, Step, Traffic, marked
 from gateway.onboarding.rotation import TAG
 from gateway.reasons import Reason
-from gateway.signing import PrivateKey, Request, SignedRequest, SignOptions, load_private_key, sign
+from gateway.signing import PrivateKey, Request, SignedRequest, SignOptions, load_private_key, sign, sign_also
 
 IN_FORCE_S: Final = 1.0
 """How long a change of the registry may take to reach every worker (R25)."""
@@ -171,6 +171,4 @@ def _rotation(device: Device, old_key: PrivateKey, successor: Identity, new_key:
     request = Request("POST", f"{PUBLIC_URL}/api/v1/clients/{device.client_id}/certificate", _body(successor), _JSON)
     options = SignOptions(created=int(time.time()), alg=device.algorithm, send_alg=True, label="old")
     first = sign(request, old_key, options)
-    second = sign(request, new_key, msgspec.structs.replace(options, label="new", tag=TAG))
-    added = [field for field in second.fields if field[0] in ("Signature-Input", "Signature")]
-    return msgspec.structs.replace(_plain(first), fields=(*first.fields, *added))
+    return _plain(sign_also(first, request, new_key, msgspec.structs.replace(options, label="new", tag=TAG)))

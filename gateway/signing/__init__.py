@@ -2,7 +2,7 @@
 
 from gateway.signing.keys import PrivateKey, algorithms_of, keyid_of, load_private_key
 from gateway.signing.render import curl, raw
-from gateway.signing.sign import Request, SignedRequest, SignOptions, sign, split_url
+from gateway.signing.sign import Request, SignedRequest, SignOptions, sign, sign_also, split_url
 
 __all__ = [
     "PrivateKey",
@@ -15,5 +15,6 @@ __all__ = [
     "load_private_key",
     "raw",
     "sign",
+    "sign_also",
     "split_url",
 ]

@@ -115,6 +115,16 @@ def sign(request: Request, key: PrivateKey, options: SignOptions) -> SignedReque
     return SignedRequest(request.method, scheme, authority, target, tuple(fields), request.body, base, algorithm)
 
 
+def sign_also(signed: SignedRequest, request: Request, key: PrivateKey, options: SignOptions) -> SignedRequest:
+    """Add the signature of another key to `signed`, which was made of the same `request`.
+
+    :raises ConfigError: as `sign`
+    """
+    second = sign(request, key, options)
+    added = [field for field in second.fields if field[0] in ("Signature-Input", "Signature")]
+    return msgspec.structs.replace(signed, fields=(*signed.fields, *added))
+
+
 def _algorithm(key: PrivateKey, wanted: Algorithm | None) -> Algorithm:
     possible = algorithms_of(key)
     if wanted is None:

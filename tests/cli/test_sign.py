@@ -230,3 +230,20 @@ def test_help_has_an_example() -> None:
     done = program("sign", "--help")
     assert done.returncode == 0
     assert "wfm-gateway sign --key device.key POST https://" in done.stdout
+
+
+def test_r23_a_rotation_is_signed_by_both_keys(tmp_path: Path) -> None:
+    for name in ("old", "new"):
+        (tmp_path / name).write_bytes(key_pem(make_key(Algorithm.ECDSA_P256_SHA256)))
+    url = "https://wfm.example.com/api/v1/clients/dev1/certificate"
+    arguments = ["--key", str(tmp_path / "old"), "--rotate-key", str(tmp_path / "new"), "--data", "{}", "POST", url]
+    done = CliRunner().invoke(command, arguments)
+    assert done.exit_code == 0, done.output
+    inputs = [line for line in done.output.splitlines() if line.startswith("Signature-Input: ")]
+    assert [line.split()[1].partition("=")[0] for line in inputs] == ["sig1", "sig1-new"]
+    covered = [line[line.index("(") : line.index(")")] for line in inputs]
+    assert covered[0] == covered[1]
+    assert 'tag="wfm-rotate"' not in inputs[0]
+    assert 'tag="wfm-rotate"' in inputs[1]
+    keyids = [line.partition('keyid="')[2][:64] for line in inputs]
+    assert keyids[0] != keyids[1]

@@ -3,6 +3,7 @@
 from gateway.config.address import Address, Origin
 from gateway.config.admin import Admin
 from gateway.config.config import Config
+from gateway.config.engine import Engine
 from gateway.config.errors import Errors
 from gateway.config.flags import from_flags
 from gateway.config.headers import Headers
@@ -24,6 +25,7 @@ __all__ = [
     "Admin",
     "Authority",
     "Config",
+    "Engine",
     "Errors",
     "Headers",
     "Limits",

@@ -5,6 +5,7 @@ import os
 from msgspec import Struct, field
 
 from gateway.config.admin import Admin
+from gateway.config.engine import Engine
 from gateway.config.errors import Errors
 from gateway.config.headers import Headers
 from gateway.config.limits import Limits
@@ -29,6 +30,7 @@ class Config(Struct, frozen=True, kw_only=True):
     listen: Listen = Listen()
     store: Store = Store()
     policy: Policy = Policy()
+    engine: Engine = Engine()
     registry: Registry = Registry()
     onboarding: Onboarding = Onboarding()
     admin: Admin = Admin()

@@ -7,6 +7,7 @@ from typing import Any
 from gateway.config import admin, headers, limits, listen, onboarding, policy, registry, route, store, upstream
 from gateway.config.admin import Admin
 from gateway.config.config import Config
+from gateway.config.engine import Engine
 from gateway.config.errors import Errors
 from gateway.config.headers import Headers
 from gateway.config.limits import Limits
@@ -29,6 +30,7 @@ SECTIONS: dict[str, type[Any]] = {
     "upstream": Upstream,
     "store": Store,
     "policy": Policy,
+    "engine": Engine,
     "registry": Registry,
     "onboarding": Onboarding,
     "admin": Admin,
@@ -85,6 +87,7 @@ def settle(document: dict[str, Any], base: Path, source: str) -> Config:
         upstream=upstream.settle(read["upstream"], base),
         store=store.settle(read["store"], base),
         policy=policy.settle(read["policy"]),
+        engine=read["engine"],
         registry=registry.settle(read["registry"], base),
         onboarding=onboarding.settle(onboarding.read(document.get("onboarding", {}), SECTIONS), base),
         admin=admin.settle(read["admin"], base),

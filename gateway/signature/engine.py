@@ -1,19 +1,16 @@
-"""The arithmetic: engines that answer a batch of jobs, and the bounded pool of parsed keys they share."""
+"""What an engine is, and the one that is always there."""
 
-from collections import OrderedDict
 from collections.abc import Sequence
-from typing import Any, Final, Protocol, TypeAlias
+from typing import Final, Protocol
 
-from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+import cryptography
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.backends.openssl import backend
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
-from cryptography.hazmat.primitives.serialization import load_der_public_key
+from cryptography.hazmat.primitives.asymmetric import ec, padding
 
-from gateway._native import Refused
-from gateway.model import Algorithm, Certificate, Job, KeyType
-from gateway.reasons import Reason
-
-PublicKey: TypeAlias = ec.EllipticCurvePublicKey | rsa.RSAPublicKey | ed25519.Ed25519PublicKey
+from gateway.model import Algorithm, Job
+from gateway.signature.keys import KeyPool
 
 # Looking a member up in its enumeration costs more than everything else in a comparison.
 _P256: Final = Algorithm.ECDSA_P256_SHA256
@@ -21,8 +18,6 @@ _P384: Final = Algorithm.ECDSA_P384_SHA384
 _ED25519: Final = Algorithm.ED25519
 _RSA_V1_5: Final = Algorithm.RSA_V1_5_SHA256
 _RSA_PSS_SHA512: Final = Algorithm.RSA_PSS_SHA512
-
-_CURVES: Final = {"secp256r1": KeyType.P256, "secp384r1": KeyType.P384}
 
 _SHA256: Final = hashes.SHA256()
 _SHA512: Final = hashes.SHA512()
@@ -37,68 +32,31 @@ _PSS_SHA512: Final = padding.PSS(mgf=padding.MGF1(_SHA512), salt_length=64)
 class Engine(Protocol):
     """Answers public-key operations, many at once where it can."""
 
-    name: str
+    @property
+    def name(self) -> str:
+        """Which library it is, with its version."""
+        ...
 
     def holds(self, job: Job) -> bool:
-        """Does one signature hold?"""
+        """Does one signature hold?
+
+        :raises Refused: store.bad_answer, the record misstates the key
+        """
         ...
 
     def verify(self, batch: Sequence[Job]) -> list[bool]:
-        """One answer a job, in order."""
-        ...
+        """One answer a job, in order.
 
-
-class KeyPool:
-    """Parsed public keys by SPKI, at most `entries` of them (2.1 KB each), the least recently used one leaving
-    first."""
-
-    def __init__(self, entries: int = 16_384) -> None:
-        self._entries = entries
-        self._keys: OrderedDict[str, tuple[PublicKey, KeyType, int]] = OrderedDict()
-
-    def get(self, certificate: Certificate) -> Any:
-        """The certificate's key (a `PublicKey`), parsed from its SPKI at first use.
-
-        :raises Refused: store.bad_answer, the record says another kind of key than the SPKI holds (R25)
+        :raises Refused: store.bad_answer, the record misstates the key
         """
-        name = certificate.spki_sha256
-        entry = self._keys.get(name)
-        if entry is None:
-            entry = _parsed(certificate)
-            self._keys[name] = entry
-            if len(self._keys) > self._entries:
-                self._keys.popitem(last=False)
-        else:
-            self._keys.move_to_end(name)
-        key, key_type, bits = entry
-        if key_type is not certificate.key_type or bits != certificate.bits:
-            raise _misstated(certificate)
-        return key
-
-
-def _parsed(certificate: Certificate) -> tuple[PublicKey, KeyType, int]:
-    try:
-        key = load_der_public_key(certificate.spki)
-    except (ValueError, UnsupportedAlgorithm):
-        raise _misstated(certificate) from None
-    if isinstance(key, ec.EllipticCurvePublicKey) and key.curve.name in _CURVES:
-        return key, _CURVES[key.curve.name], key.key_size
-    if isinstance(key, rsa.RSAPublicKey):
-        return key, KeyType.RSA, key.key_size
-    if isinstance(key, ed25519.Ed25519PublicKey):
-        return key, KeyType.ED25519, 256
-    raise _misstated(certificate)
-
-
-def _misstated(certificate: Certificate) -> Refused:
-    return Refused(Reason.STORE_ANSWER, f"the record of certificate {certificate.sha256} misstates its key")
+        ...
 
 
 class CryptographyEngine:
     """One signature after the other with the `cryptography` package (OpenSSL): always there, and the oracle for the
     others."""
 
-    name = "cryptography"
+    name = f"cryptography {cryptography.__version__} ({backend.openssl_version_text()})"
 
     def __init__(self, pool: KeyPool | None = None) -> None:
         self._pool = pool if pool is not None else KeyPool()

@@ -6,10 +6,11 @@ import hashlib
 from typing import Final, NamedTuple
 
 from gateway._native import Refused, parse_head, select
-from gateway.model import Algorithm, Certificate, Client, KeyType, Status
+from gateway.model import Algorithm, Certificate, KeyType
 from gateway.reasons import ConfigError, Reason
+from gateway.signature.batch import LANES
 from gateway.signature.engine import Engine
-from gateway.signature.verify import check
+from gateway.signature.verify import prepare
 
 _REQUEST: Final = (
     b"POST /foo?param=Value&Pet=dog HTTP/1.1\r\n"
@@ -82,10 +83,10 @@ def run(engine: Engine) -> None:
     :raises ConfigError: config.native_module: this build must not be trusted with a request
     """
     for printed in _PRINTED:
-        if not _holds(printed, engine, _REQUEST):
+        if False in _answers(printed, engine, _REQUEST):
             raise _failure(f"the signature of RFC 9421 section {printed.section} is refused")
         changed = printed.signature[:8] + ("A" if printed.signature[8] != "A" else "B") + printed.signature[9:]
-        if _holds(printed._replace(signature=changed), engine, _REQUEST):
+        if True in _answers(printed._replace(signature=changed), engine, _REQUEST):
             raise _failure(f"a changed signature of RFC 9421 section {printed.section} is accepted")
 
 
@@ -93,16 +94,16 @@ def _failure(what: str) -> ConfigError:
     return ConfigError(Reason.CONFIG_NATIVE, f"self-test failed: {what}")
 
 
-def _holds(printed: _Printed, engine: Engine, request: bytes) -> bool:
+def _answers(printed: _Printed, engine: Engine, request: bytes) -> list[bool]:
+    """As many answers as one batch has lanes."""
     spki = base64.b64decode(printed.spki)
     spki_sha256 = hashlib.sha256(spki).hexdigest()
     certificate = Certificate("", spki, spki_sha256, printed.key_type, printed.bits, 0, 0)
-    client = Client("self-test", "self-test", Status.ACTIVE, (certificate,))
     fields = f"Signature-Input: sig={printed.parameters}\r\nSignature: sig=:{printed.signature}:\r\n\r\n"
     head = parse_head(request + fields.encode())
     try:
         candidate = select(head)[0]
-        check(candidate, client, certificate, printed.algorithm, b"https", b"example.com", engine)
+        base = candidate.base(b"https", b"example.com")
+        return engine.verify([prepare(candidate, certificate, printed.algorithm, base)] * LANES)
     except Refused:
-        return False
-    return True
+        return [False]

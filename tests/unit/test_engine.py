@@ -6,7 +6,7 @@ import pytest
 from gateway._native import Refused
 from gateway.model import Algorithm, KeyType
 from gateway.reasons import Reason
-from gateway.signature.engine import KeyPool
+from gateway.signature.keys import KeyPool
 from tests.support.device import Device
 
 
@@ -35,7 +35,7 @@ def test_keys_are_parsed_once(algorithm: Algorithm) -> None:
     assert pool.get(certificate) is pool.get(certificate)
 
 
-def test_the_least_recently_used_key_leaves_first() -> None:
+def test_a_key_in_use_stays() -> None:
     first, second, third = (Device(which=which).certificate for which in (20, 21, 22))
     pool = KeyPool(2)
     kept = pool.get(first)
@@ -44,3 +44,23 @@ def test_the_least_recently_used_key_leaves_first() -> None:
     pool.get(third)
     assert pool.get(first) is kept
     assert pool.get(second) is not gone
+
+
+def test_the_pool_is_bounded_even_if_every_key_is_in_use() -> None:
+    # A form that nobody else has keeps count of what is alive.
+    class Form:
+        alive = 0
+
+        def __init__(self, key: object) -> None:
+            Form.alive += 1
+
+        def __del__(self) -> None:
+            Form.alive -= 1
+
+    pool = KeyPool(20, Form)
+    for which in range(50):
+        certificate = Device(which=which).certificate
+        pool.get(certificate)
+        pool.get(certificate)
+        assert Form.alive <= 20
+    assert Form.alive == 20

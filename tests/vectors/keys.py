@@ -10,7 +10,8 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from gateway import _native
 from gateway.model import Algorithm, Certificate, Client, KeyType, Status
 from gateway.reasons import Reason
-from gateway.signature.engine import CryptographyEngine, KeyPool
+from gateway.signature.engine import CryptographyEngine
+from gateway.signature.keys import KeyPool
 from gateway.signature.verify import prepare
 from tests.native.requests import signed
 

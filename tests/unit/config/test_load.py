@@ -27,6 +27,7 @@ FULL = {
     "headers": 'forward = ["accept", "user-agent"]',
     "limits": "head_limit_bytes = 8192\nhead_timeout_s = 1\nbody_timeout_s = 2\nidle_timeout_s = 3\nspool_bytes = 4\n"
     'spool_total_bytes = 1000\ndata_dir = "spool"\ndrain_s = 5',
+    "engine": 'p256 = "single"\np384 = "fast"\ned25519 = "batch"',
     "errors": 'format = "legacy"',
     "log": 'level = "debug"\nrequests = "all"',
     "unsafe": "trust_everyone = true\nplain_remote_store = true",

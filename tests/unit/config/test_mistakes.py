@@ -45,6 +45,12 @@ SENTENCES: list[tuple[dict[str, str], str]] = [
     ({"errors": "xyzzy = 3"}, "errors.xyzzy: unknown key; known here: format"),
     ({"policy": GENERIC, "route": '[[route]]\npth = "/x"'}, "route[0].pth: unknown key; did you mean route[0].path?"),
     ({"policy": GENERIC, "route": '[[routes]]\npath = "/x"'}, "routes: unknown key; did you mean route?"),
+    (
+        {"engine": 'ecdsa-p256-sha256 = "auto"'},
+        "engine.ecdsa-p256-sha256: unknown key; known here: ed25519, p256, p384",
+    ),
+    ({"engine": 'p256 = "aws"'}, 'engine.p256: got "aws", wanted one of "auto", "batch", "fast", "single"'),
+    ({"engine": 'ed25519 = "fast"'}, 'engine.ed25519: got "fast", wanted one of "auto", "batch", "single"'),
     # Types and ranges
     ({"top": "log = 3"}, "log: got 3, wanted a table, written [log]"),
     ({"top": 'route = "/x"'}, 'route: got "/x", wanted tables, each written [[route]]'),

@@ -145,7 +145,7 @@ class Exchange:
             while True:
                 request.step = step
                 if isinstance(step, NeedVerification):
-                    verdict = self._verifier.submit(step.job)
+                    verdict = self._verifier.ask(step.job)
                     step = self._pipeline.with_verdict(step, verdict if isinstance(verdict, bool) else await verdict)
                 elif isinstance(step, NeedKey):
                     found = self._directory.find(step.realm, step.client_id)

@@ -56,7 +56,7 @@ class Rotating:
         client = admitted.verified.client
         found = self._rotations.successor(admitted, step.successor, body, request.operations)
         for job in found.jobs:
-            verdict = self._verifier.submit(job)
+            verdict = self._verifier.ask(job)
             if verdict if isinstance(verdict, bool) else await verdict:
                 break
         else:

@@ -25,12 +25,12 @@ from gateway.proxy.rotation import Rotating
 from gateway.proxy.server import Server
 from gateway.proxy.spool import Spool
 from gateway.proxy.upstream import Upstream
-from gateway.proxy.verifier import Immediate
+from gateway.proxy.verifier import Verifier
 from gateway.registry.directory import Directory
 from gateway.registry.links import AnyLink, claims_on, link_to, recorder_on
 from gateway.registry.revocations import Revocations
 from gateway.registry.store_url import Endpoint, RemoteStore
-from gateway.signature.engine import CryptographyEngine
+from gateway.signature import engines
 
 RECORDING_TIMEOUT_S: Final = 5.0
 """A change of the registry may wait for the disk, which is written once a second."""
@@ -107,7 +107,7 @@ class Runtime:
         if self.recording is not None and config.onboarding.mode != "off":
             self.onboarding = self._make_onboarding(config, self.recording, clock)
         pipeline = Pipeline(config, clock, self.revocations, bundles)
-        verifier = Immediate(CryptographyEngine())
+        verifier = Verifier(engines.choose(config.engine, config.source), loop)
         limits = config.limits
         self.spool = Spool(config.data_dir, limits.spool_bytes, max(1, limits.spool_total_bytes // workers))
         self.exchange = Exchange(
@@ -133,7 +133,7 @@ class Runtime:
         return Onboarding(config, self.link, enrolling, journal, self.upstream, clock, self._report)
 
     def _make_rotating(
-        self, config: Config, rotations: Rotations | None, verifier: Immediate, clock: Clock
+        self, config: Config, rotations: Rotations | None, verifier: Verifier, clock: Clock
     ) -> Rotating | None:
         if rotations is None or self.recording is None:
             return None

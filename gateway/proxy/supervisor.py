@@ -21,8 +21,8 @@ from gateway.reasons import ConfigError, Reason
 from gateway.registry.embedded import Server as EmbeddedServer
 from gateway.registry.store_url import EmbeddedStore, RemoteStore
 from gateway.registry.targets import recording_target, request_target
-from gateway.signature import selftest
-from gateway.signature.engine import CryptographyEngine, Engine
+from gateway.signature import engines, selftest
+from gateway.signature.engine import Engine
 
 if TYPE_CHECKING:
     from gateway.admin.daily import Daily
@@ -38,7 +38,7 @@ DESCRIPTORS_BESIDE: Final = 128
 
 async def supervise(config: Config, say: Say, announce: Callable[[], None]) -> None:
     """Run the gateway until a signal ends it; see `Supervisor.run`."""
-    await Supervisor(config, say, CryptographyEngine()).run(announce)
+    await Supervisor(config, say, engines.choose(config.engine, config.source)).run(announce)
 
 
 def raise_descriptor_limit(config: Config, say: Say) -> None:

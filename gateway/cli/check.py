@@ -42,7 +42,7 @@ def command(file: Path, rate: int, as_json: bool) -> int:
     """Validate a configuration file and print what it means.
 
     Prints every setting with the defaults marked, the routes, what is unsafe, what the replay window needs of the
-    store, the state of revocation lists that are files, and the engine that verifies signatures.
+    store, the state of revocation lists that are files, and the engines that verify signatures.
     """
     from gateway.config import load
 
@@ -60,9 +60,10 @@ def command(file: Path, rate: int, as_json: bool) -> int:
 
 def examine(config: "Config", rate: int) -> dict[str, Any]:
     """What `--json` prints: settings, routes, warnings, the replay window for `rate` requests a second, revocation
-    lists, the engine.
+    lists, engines.
 
-    :raises ConfigError: what only the reading of `[store]`, and of the files of `[[onboarding.ca]]`, finds
+    :raises ConfigError: what only the reading of `[store]` and of the files of `[[onboarding.ca]]`, and a look at this
+        machine, finds
     """
     import msgspec
 
@@ -71,6 +72,7 @@ def examine(config: "Config", rate: int) -> dict[str, Any]:
     from gateway.onboarding.rehearsal import rehearse
     from gateway.registry.store_url import EmbeddedStore
     from gateway.registry.targets import admin_target, request_target
+    from gateway.signature import engines
 
     target = request_target(config.store)
     admin_target(config.store)
@@ -93,7 +95,7 @@ def examine(config: "Config", rate: int) -> dict[str, Any]:
             "bytes": needed,
         },
         "revocation_lists": msgspec.to_builtins(rehearsal.lists),
-        "engine": engine(),
+        "engines": engines.choose(config.engine, config.source).described(),
         "warnings": found,
     }
 
@@ -123,14 +125,6 @@ def _source(row: "Template") -> str | None:
     return "path" if row.access in ("signed", "rotation") else None
 
 
-def engine() -> str:
-    """Which library verifies signatures."""
-    import cryptography
-    from cryptography.hazmat.backends.openssl import backend
-
-    return f"cryptography {cryptography.__version__} ({backend.openssl_version_text()})"
-
-
 def _methods(methods: tuple[str, ...]) -> list[str]:
     if "GET" in methods and "HEAD" not in methods:
         return [*methods, "HEAD"]
@@ -158,7 +152,9 @@ def _lines(config: "Config", report: dict[str, Any]) -> Iterator[str]:
         yield "# replay window: off"
     if report["revocation_lists"]:
         yield from _lists(config, report["revocation_lists"])
-    yield f"# engine: {report['engine']}"
+    yield "# Engines: what verifies the signatures of each kind of key."
+    for kind, name in report["engines"].items():
+        yield f"#   {kind:<7}  {name}"
     for warning in report["warnings"]:
         yield f"# WARNING: {warning}"
 

@@ -1,6 +1,7 @@
 """`wfm-gateway serve`: run the gateway with a configuration file or with flags."""
 
 import asyncio
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -74,6 +75,7 @@ def announce(config: "Config") -> None:
     """Tell what is served, from where, and what is unsafe about it."""
     from gateway.config import warnings
     from gateway.config.store import without_password
+    from gateway.signature import engines
 
     count = config.worker_count
     public = config.listen.public_url or f"as forwarded by {', '.join(config.listen.trusted_proxies)}"
@@ -85,11 +87,21 @@ def announce(config: "Config") -> None:
         f"upstream      {config.upstream.url}",
         f"workers       {count}",
         *([] if config.admin.address is None else [f"admin API     {config.admin.address}"]),
+        *_engines(engines.choose(config.engine, config.source).described()),
     ):
         _say(line)
     for warning in warnings(config):
         _say(f"WARNING: {warning}")
     _say("ready")
+
+
+def _engines(described: dict[str, str]) -> Iterator[str]:
+    """One line for each engine, with the kinds of keys that it verifies."""
+    kinds: dict[str, list[str]] = {}
+    for kind, name in described.items():
+        kinds.setdefault(name, []).append(kind)
+    for index, (name, of) in enumerate(kinds.items()):
+        yield f"{'' if index else 'engines':<13} {', '.join(of)}: {name}"
 
 
 def _at(base_path: str) -> str:

@@ -9,6 +9,7 @@ import pytest
 
 from gateway.cli.check import CLAIM_BYTES
 from gateway.cli.main import run
+from gateway.signature import batch
 from tests.support import certificates as made
 from tests.unit.config.documents import write
 
@@ -34,7 +35,7 @@ def test_valid_file_is_explained(tmp_path: Path, capsys: pytest.CaptureFixture[s
     assert "max_age_s = 300  # default" in lines
     assert "#   signed      GET HEAD         /v1alpha2/margo/api/v1/clients/{clientId}/deployments" in lines
     assert "# replay window: 1000 requests/s x 360 s x 100 B = 36.0 MB of the store" in lines
-    assert any(line.startswith(f"# engine: cryptography {cryptography.__version__} (OpenSSL ") for line in lines)
+    assert any(line.startswith(f"#   rsa      cryptography {cryptography.__version__} (OpenSSL ") for line in lines)
     assert next(line for line in lines if "WARNING" in line).startswith("# WARNING: upstream.url: plain http")
 
 
@@ -51,7 +52,8 @@ def test_json_says_the_same(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
     assert found["valid"] is True
     assert found["config"]["policy"]["max_age_s"] == 300
     assert found["config"]["store"]["url"] == f"embedded:{tmp_path}/data"
-    assert found["engine"].startswith("cryptography ")
+    assert list(found["engines"]) == ["p256", "p384", "ed25519", "rsa"]
+    assert found["engines"]["rsa"].startswith("cryptography ")
     assert [warning.split(":")[0] for warning in found["warnings"]] == ["policy.replay"]
     by_name = {route["name"]: route for route in found["routes"]}
     assert by_name["status"] == {
@@ -64,6 +66,16 @@ def test_json_says_the_same(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
         "relax": [],
     }
     assert by_name["onboarding-certificate"]["client_id"] is None
+
+
+def test_an_engine_that_is_not_there_is_a_mistake(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(batch, "missing", lambda: "this CPU has no AVX-512 IFMA")
+    path = write(tmp_path, engine='p384 = "batch"')
+    assert check(path) == 2
+    sentence = 'engine.p384: got "batch", but this CPU has no AVX-512 IFMA; "auto" takes what there is'
+    assert capsys.readouterr().err == f"wfm-gateway: {path}: {sentence}\n"
 
 
 def test_r13_replay_window_is_sized(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

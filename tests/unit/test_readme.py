@@ -7,7 +7,7 @@ from pathlib import Path
 from click.testing import CliRunner
 
 from gateway.cli.main import group
-from gateway.config import load
+from gateway.config import Engine, load
 from gateway.demo.pki import make_authority
 from tests.support.readme import README, with_table
 
@@ -19,8 +19,8 @@ def test_the_table_of_reasons_is_the_one_in_the_code() -> None:
 
 def test_the_configuration_of_the_readme_is_valid(tmp_path: Path) -> None:
     blocks = re.findall(r"```toml\n(.*?)```", README.read_text(), re.DOTALL)
-    assert len(blocks) == 4
-    main, generic, onboarding, _ = blocks
+    assert len(blocks) == 5
+    main, generic, onboarding, _, engine = blocks
     (tmp_path / "main.toml").write_text(main)
     config = load(tmp_path / "main.toml")
     assert config.policy.replay == "unsafe"
@@ -29,6 +29,8 @@ def test_the_configuration_of_the_readme_is_valid(tmp_path: Path) -> None:
         needed + generic.replace('"generic"\n', '"generic"\nkeyid = "client-id"\n', 1)
     )
     assert len(load(tmp_path / "generic.toml").routes) == 3
+    (tmp_path / "engine.toml").write_text(needed + engine)
+    assert load(tmp_path / "engine.toml").engine == Engine()
     for name in ("root-ca.pem", "vendor-ca.pem"):
         (tmp_path / name).write_bytes(make_authority("Vendor CA", datetime.datetime.now(datetime.UTC)).certificate_pem)
     (tmp_path / "onboarding.toml").write_text(onboarding)

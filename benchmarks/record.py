@@ -1,29 +1,41 @@
 """One result as a JSON file: what was measured, on which machine, with which versions, by which command."""
 
 import json
+import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from gateway.report.machine import machine, versions
 
-RESULTS = Path(__file__).parent / "results"
+RESULTS = Path(os.environ.get("WFM_BENCHMARK_RESULTS") or Path(__file__).parent / "results")
+"""Where results go; the short form names another place, because it is no measurement to keep."""
 
 
 def save(
-    name: str, title: str, rows: Sequence[dict[str, Any]], says: Sequence[str], packages: Sequence[str] = ()
+    name: str,
+    title: str,
+    rows: Sequence[dict[str, Any]],
+    says: Sequence[str],
+    packages: Sequence[str] = (),
+    *,
+    tools: Mapping[str, str] = MappingProxyType({}),
+    raw: Mapping[str, Any] | None = None,
 ) -> Path:
     """Write `results/<name>.json`. `rows` are table rows with the same keys; `says` are sentences: bars, and what
-    this does not show."""
-    result = {
+    this does not show; `tools` versions of other programs; `raw` the single rounds."""
+    result: dict[str, Any] = {
         "title": title,
         "command": "python -m " + " ".join([_module(), *sys.argv[1:]]),
         "machine": machine(),
-        "versions": versions(*packages),
+        "versions": versions(*packages) | dict(tools),
         "rows": list(rows),
         "says": list(says),
     }
+    if raw is not None:
+        result["raw"] = raw
     path = RESULTS / f"{name}.json"
     path.write_text(json.dumps(result, indent=2, ensure_ascii=False) + "\n")
     return path

@@ -67,13 +67,19 @@ def _compare(
                 rates[subject.name].append(done.rate * size / MIB)
     values = row.ratios(rates[gateway.name], rates[proxy.name])
     note = f"{median(rates[gateway.name]):,.0f} against {median(rates[proxy.name]):,.0f} MiB/s, {AT_ONCE} at a time"
-    # What a request may hold: its spooled beginning, as much again on its way, and what sockets buffer.
-    bar = AT_ONCE * 4 * SPOOL_BYTES / MIB
-    held = f"{AT_ONCE} requests at a time with `spool_bytes` {SPOOL_BYTES // 1024} KiB each"
     return [
         row.reported(f"{what}: throughput against nginx plain proxy", values, " ×", note=note),
-        row.at_most(f"{what}: growth of the worker's memory", bar, grown, " MiB", 1, held),
+        _memory(what, size, grown),
     ]
+
+
+def _memory(what: str, size: int, grown: list[float]) -> Row:
+    """Bodies that are held whole would be there four at a time: not even half of one may be."""
+    measure = f"{what}: growth of the worker's memory"
+    note = f"{AT_ONCE} at a time, `spool_bytes` {SPOOL_BYTES // 1024} KiB, socket and file buffers beside it"
+    if size < AT_ONCE * 2 * MIB:
+        return row.reported(measure, grown, " MiB", 1, note)
+    return row.at_most(measure, size / MIB / 2, grown, " MiB", 1, note)
 
 
 @contextlib.contextmanager

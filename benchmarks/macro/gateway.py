@@ -52,7 +52,9 @@ def refusal(sections: Sections, folder: Path) -> str:
     done = subprocess.run(
         [*COMMAND, "check", "-c", str(path)], env=ENVIRONMENT, capture_output=True, text=True, check=False
     )
-    return "" if done.returncode == 0 else (done.stderr.strip() or done.stdout.strip()).splitlines()[-1]
+    if done.returncode == 0:
+        return ""
+    return (done.stderr.strip() or done.stdout.strip()).splitlines()[-1].rpartition(f"{path}: ")[2]
 
 
 class Gateway:

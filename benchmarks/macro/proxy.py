@@ -9,7 +9,7 @@ import os
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -20,8 +20,9 @@ from benchmarks.load.backend import Backend
 from benchmarks.load.generator import cores
 from benchmarks.macro import bodies, connections, cost, latency, rates, row, switches, variants
 from benchmarks.macro.fleet import Fleet
-from benchmarks.macro.rig import P256, P384, Rig, stay_beside
+from benchmarks.macro.rig import P256, P384, Load, Rig, stay_beside
 from benchmarks.macro.row import Row
+from benchmarks.plots import BARE
 from benchmarks.record import save
 from benchmarks.tools import tools
 
@@ -39,11 +40,15 @@ class Length(msgspec.Struct, frozen=True):
     devices: int = switches.MANY.count
 
 
+Columns = dict[str, list[float]]
+"""What was taken of each round, by what it is."""
+
+
 class Found(msgspec.Struct):
     """Rows, and what stands behind them."""
 
     rows: list[Row] = msgspec.field(default_factory=list)
-    loads: dict[str, dict[str, list[dict[str, float]]]] = msgspec.field(default_factory=dict)
+    loads: dict[str, dict[str, Columns]] = msgspec.field(default_factory=dict)
     curves: list[latency.Curve] = msgspec.field(default_factory=list)
 
 
@@ -62,10 +67,14 @@ def costs(rig: Rig, length: Length, found: Found) -> None:
             bars = ", ".join(f"≤ {bar:g}" for bar in one.case.bars.values()) or "reported"
             measure = f"CPU per verified request ÷ limit, {kind}, {one.case.name}"
             found.rows.append(row.skipped(measure, bars, one.why))
-        found.loads[kind] = {
-            f"{name}, {connections} connections": [msgspec.to_builtins(load) for load in loads]
-            for (name, connections), loads in table.loads.items()
-        }
+        for at_once, bare in table.bare.items():
+            loads = {name: columns(taken) for (name, many), taken in table.loads.items() if many == at_once}
+            found.loads[f"{kind}, {at_once} connections"] = {BARE: {"cpu_us": bare}, **loads}
+
+
+def columns(loads: Sequence[Load]) -> Columns:
+    """Rounds as columns."""
+    return {name: [getattr(load, name) for load in loads] for name in ("cpu_us", "store_us", "rate")}
 
 
 def parts(rig: Rig, length: Length, found: Found) -> dict[str, Callable[[], None]]:
@@ -76,6 +85,11 @@ def parts(rig: Rig, length: Length, found: Found) -> dict[str, Callable[[], None
     def add(rows: list[Row]) -> None:
         found.rows += rows
 
+    def rivals() -> None:
+        rows, loads = rates.measure(rig, usual, rounds, seconds)
+        found.rows += rows
+        found.loads["peers"] = {name: columns(taken) for name, taken in loads.items()}
+
     def latencies() -> None:
         rows, curves = latency.measure(rig, usual, rounds, 2 * seconds)
         found.rows += rows
@@ -84,7 +98,7 @@ def parts(rig: Rig, length: Length, found: Found) -> dict[str, Callable[[], None
     fleet = Fleet(P256.algorithm, length.devices)
     return {
         "cost": lambda: costs(rig, length, found),
-        "rates": lambda: add(rates.measure(rig, usual, rounds, seconds)),
+        "rates": rivals,
         "unverified": lambda: add(switches.unverified(rig, usual, rounds, seconds)),
         "cache": lambda: add(switches.cache(rig, usual, rounds, seconds, fleet)),
         "memory": lambda: add(connections.fresh_memory(rig, usual)),
@@ -106,7 +120,7 @@ def run(names: list[str], length: Length) -> Found:
     everywhere = os.sched_getaffinity(0)
     stay_beside(beside)
     found = Found()
-    columns = (
+    shown = (
         TextColumn("{task.fields[part]:>10}"),
         BarColumn(),
         TimeElapsedColumn(),
@@ -115,7 +129,7 @@ def run(names: list[str], length: Length) -> Found:
     with (
         tempfile.TemporaryDirectory(prefix="wfm-bench-") as place,
         Backend(beside) as backend,
-        Progress(*columns, disable=not sys.stderr.isatty(), transient=True) as progress,
+        Progress(*shown, disable=not sys.stderr.isatty(), transient=True) as progress,
     ):
         task = progress.add_task("", part="")
         rig = Rig(Path(place), backend, lambda text: progress.update(task, description=text))

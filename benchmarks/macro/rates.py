@@ -35,8 +35,10 @@ RIVALS: Final = (
 )
 
 
-def measure(rig: Rig, sections: Sections, rounds: int, seconds: float, rivals: Sequence[Rival] = RIVALS) -> list[Row]:
-    """One row for each rival."""
+def measure(
+    rig: Rig, sections: Sections, rounds: int, seconds: float, rivals: Sequence[Rival] = RIVALS
+) -> tuple[list[Row], dict[str, list[Load]]]:
+    """One row for each rival, and the loads behind them by name."""
     found = [_skipped(rival) for rival in rivals if rival.peer.why_not()]
     rivals = [rival for rival in rivals if not rival.peer.why_not()]
     prover = Prover(rig, P256)
@@ -60,7 +62,8 @@ def measure(rig: Rig, sections: Sections, rounds: int, seconds: float, rivals: S
             for peer in peers[index % len(peers) :] + peers[: index % len(peers)]:
                 theirs[peer.name].append(rig.load(peer, recycled, sized(rates[peer.name], seconds), CONNECTIONS))
                 prover.prove(peer, replay=False)
-    return [_row(ours, theirs[rival.peer.name], rival) for rival in rivals] + found
+    rows = [_row(ours, theirs[rival.peer.name], rival) for rival in rivals] + found
+    return rows, {gateway.name: ours, **theirs}
 
 
 def _row(ours: Sequence[Load], theirs: Sequence[Load], rival: Rival) -> Row:

@@ -80,7 +80,9 @@ class Gateway:
         self._core = core
         self._beside = beside
         self._said: list[str] = []
-        self._ready = threading.Event()
+        self._serves = False
+        self._told = threading.Event()
+        """It has said that it is ready, or it has ended."""
         folder.mkdir(parents=True)
         base = {
             "listen": {"address": f"127.0.0.1:{self.port}", "public_url": PUBLIC_URL, "workers": 1},
@@ -105,7 +107,7 @@ class Gateway:
         )
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
-        if not self._ready.wait(READY_S) or self._process.poll() is not None:
+        if not self._told.wait(READY_S) or not self._serves:
             self._stop()
             raise RuntimeError(f"{self.name} did not start: {self._said[-1:]}")
         family = process.children(self._process.pid)
@@ -156,5 +158,6 @@ class Gateway:
         for line in self._process.stderr:
             self._said.append(line.rstrip("\n"))
             if line.rstrip().endswith(": ready"):
-                self._ready.set()
-        self._ready.set()  # it has ended
+                self._serves = True
+                self._told.set()
+        self._told.set()

@@ -82,7 +82,7 @@ cdef class Pool:
         self.connect_more()
         return sending
 
-    def connect_failed(self, str reason not None, str detail not None, bint again):
+    def connect_failed(self, reason not None, str detail not None, bint again):
         cdef Sending sending
         self.connecting -= 1
         sending = self.first_waiting()
@@ -90,7 +90,7 @@ cdef class Pool:
             sending.attempts -= 1
             if not again or sending.attempts <= 0:
                 self.take_waiting()
-                sending.fail(reason, detail)
+                sending.fail(str(reason), detail)
         self.connect_more()
 
     def tick(self, double elapsed_s):

@@ -18,6 +18,7 @@ from gateway.onboarding.answer import OwnAnswer
 from gateway.onboarding.certificate_api import RootCa
 from gateway.pipeline import Pipeline
 from gateway.proxy import body as bodies
+from gateway.proxy.asking import Backend, UpstreamError
 from gateway.proxy.forward import Collected, Delivery, forward, forward_open
 from gateway.proxy.incoming import CLOSE, KEEP, Answered, ClientGone, Incoming
 from gateway.proxy.needs import Claims, Directory, Onboarding
@@ -25,7 +26,6 @@ from gateway.proxy.relay import Relay
 from gateway.proxy.respond import Responder
 from gateway.proxy.rotation import Rotating
 from gateway.proxy.spool import Body, Spool
-from gateway.proxy.upstream import Upstream, UpstreamError
 from gateway.proxy.verifier import Verifier
 from gateway.reasons import Reason
 from gateway.registry.answers import Claim, ClaimAnswer
@@ -84,7 +84,7 @@ class Exchange:
         directory: Directory,
         claims: Claims,
         verifier: Verifier,
-        upstream: Upstream,
+        upstream: Backend,
         spool: Spool,
         decisions: Decisions,
         clock: Clock,

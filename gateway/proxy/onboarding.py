@@ -13,10 +13,10 @@ from gateway.onboarding import answer
 from gateway.onboarding.answer import OwnAnswer
 from gateway.onboarding.enrolment import Entry, entry_for, refusal_of
 from gateway.onboarding.flow import Enrol, Known, Standing
+from gateway.proxy.asking import Backend, UpstreamError
 from gateway.proxy.enrolling import Enrolling
 from gateway.proxy.forward import Collected, Delivery, collect
 from gateway.proxy.journal import Journal
-from gateway.proxy.upstream import Upstream, UpstreamError
 from gateway.reasons import Reason
 from gateway.registry import pins
 from gateway.registry.answers import Unavailable
@@ -58,7 +58,7 @@ class Onboarding:
         link: Asking,
         enrolling: Enrolling,
         journal: Journal,
-        upstream: Upstream,
+        upstream: Backend,
         clock: Clock,
         report: Report,
         new_id: Callable[[], str] = lambda: str(uuid.uuid4()),

@@ -2,12 +2,21 @@
 
 import asyncio
 import ssl
-from typing import Final
+from contextlib import AbstractAsyncContextManager
+from typing import TYPE_CHECKING, Final
 
 from gateway._native import Pool
+from gateway.clock import Clock
 from gateway.config import Upstream as UpstreamConfig
+from gateway.proxy.asking import BackendAnswer
+from gateway.proxy.assertion import Assertions
+from gateway.proxy.native_asking import ask_natively
+from gateway.proxy.spool import Body
 from gateway.proxy.upstream import POOL_IDLE_S, tls_context
 from gateway.reasons import Reason
+
+if TYPE_CHECKING:
+    from gateway.proxy.forward import Delivery
 
 TICK_S: Final = 0.05
 """How often timeouts are looked at: one timer for all, instead of one per request."""
@@ -22,7 +31,9 @@ class BackendPool:
     :raises ConfigError: config.unreadable for TLS files
     """
 
-    def __init__(self, config: UpstreamConfig) -> None:
+    def __init__(self, config: UpstreamConfig, clock: Clock) -> None:
+        path = config.assertion_key
+        self.assertions = None if path is None else Assertions(path, clock)
         self._loop = asyncio.get_running_loop()
         self._path = None if config.socket is None else config.socket.path
         self._origin = config.origin
@@ -39,9 +50,14 @@ class BackendPool:
             POOL_IDLE_S,
             TICK_S,
         )
-        self.send = self.native.send
         self._ticked_s = self._loop.time()
         self._timer = self._loop.call_later(TICK_S, self._tick)
+
+    def ask(
+        self, head: bytes, body: Body | None, head_only: bool, delivery: "Delivery"
+    ) -> AbstractAsyncContextManager[BackendAnswer]:
+        """As of `Backend.ask`."""
+        return ask_natively(self.native, head, body, head_only, delivery)
 
     def _tick(self) -> None:
         self._timer = self._loop.call_later(TICK_S, self._tick)

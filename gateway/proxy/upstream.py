@@ -7,52 +7,28 @@ normalised URL (it would drop an empty query) and the silent second attempt of i
 
 import asyncio
 import ssl
-from typing import Any, Final
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any, Final
 
 import aiohttp
-from aiohttp.client_proto import ResponseHandler
 from aiohttp.client_reqrep import ClientRequest
 from aiohttp.connector import Connection
 from yarl import URL
 
 from gateway.clock import Clock
 from gateway.config import Upstream as UpstreamConfig
+from gateway.proxy.aiohttp_asking import AiohttpAnswer, BackendProtocol, ask_over
+from gateway.proxy.asking import UpstreamError
 from gateway.proxy.assertion import Assertions
+from gateway.proxy.spool import Body
 from gateway.reasons import ConfigError, Reason
+
+if TYPE_CHECKING:
+    from gateway.proxy.forward import Delivery
 
 POOL_IDLE_S: Final = 4.0
 """Idle connections are closed before backends close them (5 s is a common default): no request should meet a FIN."""
-
-READ_BYTES: Final = 65536
-HEAD_BYTES: Final = 65536
-HEAD_FIELDS: Final = 256
-"""Bounds of a backend's answer."""
-
-
-class UpstreamError(Exception):
-    """The backend failed: `reason` is an `upstream.*` one, `detail` is for the operator."""
-
-    def __init__(self, reason: Reason, detail: str) -> None:
-        super().__init__(reason, detail)
-        self.reason = reason
-        self.detail = detail
-
-
-class BackendProtocol(ResponseHandler):
-    """Remembers how the connection ended: for a body without a length only a proper close is its end (RFC 9112 §8)."""
-
-    broken: BaseException | None = None
-    fresh = True
-    """No request has had it yet."""
-
-    def connection_lost(self, exc: BaseException | None) -> None:
-        self.broken = exc
-        super().connection_lost(exc)
-
-    @property
-    def usable(self) -> bool:
-        """Nothing has been received that no request asked for; such octets would become another device's answer."""
-        return self.is_connected() and not self.should_close
 
 
 class Upstream:
@@ -77,6 +53,15 @@ class Upstream:
         self._timeout = aiohttp.ClientTimeout(connect=config.connect_timeout_s, ceil_threshold=1e9)
         # The connector wants a request to know where to connect; this one is never sent.
         self._where = ClientRequest("GET", url, loop=loop)
+
+    @asynccontextmanager
+    async def ask(
+        self, head: bytes, body: Body | None, head_only: bool, delivery: "Delivery"
+    ) -> AsyncIterator[AiohttpAnswer]:
+        """As of `Backend.ask`."""
+        connection = await self.connection()
+        async with ask_over(connection, head, body, head_only, self.response_timeout_s, delivery) as answer:
+            yield answer
 
     async def connection(self) -> Connection:
         """A connection on which nothing was sent yet.

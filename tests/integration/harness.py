@@ -21,7 +21,7 @@ from gateway.config.load import settle
 from gateway.model import Algorithm
 from gateway.observe.log import Log
 from gateway.proxy.runtime import Runtime
-from gateway.proxy.worker import drain
+from gateway.proxy.worker import drain, take_last
 from gateway.registry.store_url import RemoteStore
 from gateway.signing import render
 from gateway.signing.keys import PrivateKey
@@ -164,7 +164,8 @@ class Gateway:
         await self._stop.wait()
         last = listener.dup()
         listening.close()
-        await drain(self.runtime, last, self._config.limits.drain_s)
+        await take_last(self.runtime, last)
+        await drain(self.runtime, self._config.limits.drain_s)
         await self.runtime.stop()
         log.close()
 

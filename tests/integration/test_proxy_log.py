@@ -117,6 +117,9 @@ def test_claim_of_a_client_that_left_before_it_was_used_is_taken_back(
         def release(self, key: bytes) -> None:
             released.append(key)
 
+        def since_s(self, keys: object) -> float:
+            return 0.0
+
     backend.stop_listening()
     gateway.call(lambda: setattr(gateway.runtime.exchange, "_claims", Held()))
     try:

@@ -51,14 +51,23 @@ class Device(msgspec.Struct, frozen=True):
         body: bytes = b"{}",
         fields: tuple[tuple[str, str], ...] = (),
         authority: str = "wfm.example.com",
+        prefix: str = "",
+        chunks: list[bytes] | None = None,
         **options: Any,
     ) -> bytes:
-        """One signed request as octets; each one another, so that none is a replay by chance."""
+        """One signed request as octets; each one another, so that none is a replay by chance.
+
+        :param prefix: in front of the path
+        :param chunks: the body, to be sent in chunks
+        """
+        if chunks is not None:
+            options |= {"rest": rest, "fields": fields, "authority": authority, "prefix": prefix}
+            return self.chunked(chunks, **options)
         options.setdefault("created", int(time.time()))
         options.setdefault("nonce", f"n{next(_serial)}")
         if method in ("GET", "HEAD"):
             body = b""
-        wanted = Request(method, f"https://{authority}{self.path(rest)}", body, fields)
+        wanted = Request(method, f"https://{authority}{prefix}{self.path(rest)}", body, fields)
         return render.raw(sign(wanted, self.key, SignOptions(**options)))
 
     def chunked(self, pieces: list[bytes], trailers: bytes = b"", **options: Any) -> bytes:
@@ -170,9 +179,13 @@ class Gateway:
         log.close()
 
 
-def make_config(upstream_url: str, base: Path, **sections: Any) -> Config:
-    """A configuration as a file would give it; `policy={"replay": "all"}` is `[policy]`."""
-    document: dict[str, Any] = {"listen": {"public_url": PUBLIC}, "upstream": {"url": upstream_url}}
+def make_config(upstream_url: str, base: Path, *, fresh: bool = False, **sections: Any) -> Config:
+    """A configuration as a file would give it; `policy={"replay": "all"}` is `[policy]`.
+
+    :param fresh: without a public_url of ours
+    """
+    listen = {} if fresh else {"public_url": PUBLIC}
+    document: dict[str, Any] = {"listen": listen, "upstream": {"url": upstream_url}}
     for name, values in sections.items():
         if isinstance(values, dict):
             document.setdefault(name, {}).update(values)

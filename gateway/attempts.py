@@ -29,20 +29,20 @@ class Attempts:
 
         :raises Refused: no signature leads to any: the fault that came furthest
         """
-        fault: Refused | None = None
         required = digest_required(request, client)
+        # One is left for the key that a rotation brings.
+        limit = OPERATION_LIMIT if request.successor is None else OPERATION_LIMIT - 1
+        if len(request.candidates) == 1:  # nearly every request
+            planned = self._of_candidate(request, request.candidates[0], client, required, now)
+            return tuple(planned[:limit]), tuple(planned[limit:])
+        fault: Refused | None = None
         turns: list[Iterator[Attempt]] = []
         for candidate in request.candidates:
             try:
-                if request.head.content_length > 0:
-                    self._rules.check_digest_coverage(candidate, required)
-                certificates = self._rules.usable_certificates(client, candidate.keyid, now)
-                turns.append(iter(self._of_signature(request.external, candidate, certificates)))
+                turns.append(iter(self._of_candidate(request, candidate, client, required, now)))
             except Refused as refused:
                 fault = further(fault, refused)
         attempts: list[Attempt] = []
-        # One is left for the key that a rotation brings.
-        limit = OPERATION_LIMIT if request.successor is None else OPERATION_LIMIT - 1
         while turns and len(attempts) < limit:
             turn = turns.pop(0)
             attempt = next(turn, None)
@@ -53,6 +53,14 @@ class Attempts:
             assert fault is not None
             raise fault
         return tuple(attempts), tuple(attempt for turn in turns for attempt in turn)
+
+    def _of_candidate(
+        self, request: Request, candidate: Candidate, client: Client, required: bool, now: float
+    ) -> list[Attempt]:
+        if request.head.content_length > 0:
+            self._rules.check_digest_coverage(candidate, required)
+        certificates = self._rules.usable_certificates(client, candidate.keyid, now)
+        return self._of_signature(request.external, candidate, certificates)
 
     def _of_signature(
         self, external: External, candidate: Candidate, certificates: tuple[Certificate, ...]
@@ -67,10 +75,9 @@ class Attempts:
             first = base
             for certificate in certificates:
                 try:
-                    attempts += [
-                        Attempt(candidate, authority, prepare(candidate, certificate, algorithm, base))
-                        for algorithm in self._choice.for_key(candidate.alg, certificate)
-                    ]
+                    for algorithm in self._choice.for_key(candidate.alg, certificate):
+                        job = prepare(candidate, certificate, algorithm, base)
+                        attempts.append(Attempt(candidate, authority, job))
                 except Refused as refused:
                     fault = further(fault, refused)
         if not attempts:

@@ -172,9 +172,9 @@ class Pipeline:
             if attempt.candidate.alg is None:
                 self._choice.worked(proof.certificate, proof.algorithm)
             verified = (*verified, proof)
-            rest = tuple(other for other in rest if other.candidate is not attempt.candidate)
-            if not self._is_claimed(request):
-                rest = ()
+            if rest:
+                claimed = self._is_claimed(request)
+                rest = tuple(other for other in rest if claimed and other.candidate is not attempt.candidate)
         if rest:
             # Another signature of the same client must be claimed as well, or it could be replayed alone (R13).
             return NeedVerification(request, need.client, rest[0], rest[1:], verified, failed)
@@ -290,8 +290,9 @@ class Pipeline:
                 for attempt in request.untried
                 if attempt.candidate not in held
             ]
-        # Two signatures may share a nonce, or be one under two labels: claimed twice, each were the other's replay.
-        keys = list(dict.fromkeys(keys))
+        if len(keys) > 1:
+            # Two signatures may share a nonce, or be one under two labels: claimed twice, each were the other's replay.
+            keys = list(dict.fromkeys(keys))
         return NeedClaim(request, verified, body_verified, tuple(keys), self._policy.claim_ttl_ms)
 
     def _is_claimed(self, request: Request) -> bool:

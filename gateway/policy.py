@@ -116,7 +116,7 @@ class Rules:
         :raises Refused: as `check_certificate`, key.keyid_mismatch
         """
         usable = []
-        fault = Refused(Reason.KEY_RETIRED, "no certificate")
+        fault: Refused | None = None
         for certificate in client.certificates:
             try:
                 self.check_certificate(certificate, now)
@@ -125,7 +125,7 @@ class Rules:
             else:
                 usable.append(certificate)
         if not usable:
-            raise fault
+            raise fault or Refused(Reason.KEY_RETIRED, "no certificate")
         if self._policy.keyid == "match" and not any(names(keyid, certificate) for certificate in usable):
             raise Refused(Reason.KEY_ID, f"keyid is {(keyid or '')[:100]!r}")
         if len(usable) > 1:

@@ -1,12 +1,14 @@
 """What is claimed so that a signed request counts once (R13)."""
 
 import hashlib
+import struct
 from typing import Final
 
 from gateway._native import Candidate
 from gateway.model import Client
 from gateway.registry.keys import seen_key
 
+_four: Final = struct.Struct(">I").pack
 _SAFE_METHODS: Final = frozenset({b"GET", b"HEAD", b"OPTIONS"})
 
 
@@ -27,8 +29,6 @@ def claim_key(client: Client, candidate: Candidate, base: bytes) -> bytes:
         kind, value = b"base", hashlib.sha256(base).digest()
     # Who is onboarded has no id yet, but a key (R13). No id holds a colon.
     who = client.client_id or "spki:" + client.certificates[0].spki_sha256
-    digest = hashlib.sha256()
-    for part in (client.realm.encode(), who.encode(), kind, value):
-        digest.update(len(part).to_bytes(4, "big"))
-        digest.update(part)
-    return seen_key(digest.digest()[:16])
+    realm, owner = client.realm.encode(), who.encode()
+    parts = (_four(len(realm)), realm, _four(len(owner)), owner, _four(len(kind)), kind, _four(len(value)), value)
+    return seen_key(hashlib.sha256(b"".join(parts)).digest()[:16])

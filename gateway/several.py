@@ -23,6 +23,8 @@ def in_field_order(request: Request, verified: tuple[Verified, ...]) -> tuple[Ve
 def with_failures(request: Request, verified: tuple[Verified, ...], failed: tuple[str, ...]) -> Request:
     """The request with a note on each signature that does not hold: beside a good one it does no harm, but somebody
     should know of it."""
+    if not failed:
+        return request
     held = {proof.candidate.label for proof in verified}
     bad = [label for label in dict.fromkeys(failed) if label not in held]
     if not bad:

@@ -11,6 +11,7 @@ import statistics
 import sys
 import time
 from collections.abc import Callable
+from typing import TypeVar
 
 import requests
 from cryptography.hazmat.primitives import hashes, serialization
@@ -26,6 +27,7 @@ from gateway.model import Algorithm, Certificate, Client, KeyType, Status
 from gateway.signature.engine import CryptographyEngine
 from gateway.signature.verify import check
 
+Name = TypeVar("Name")
 URL = "https://wfm.example.com/api/v1/clients/7d3f1c9e-0b0a-4d2b-9c3e-1f2a3b4c5d6e/deployments/a1b2c3/status"
 AUTHORITY = b"wfm.example.com"
 BODY = bytes(range(256)) * 4
@@ -115,9 +117,9 @@ def library(case: Case) -> Callable[[], None]:
     return run
 
 
-def measure(ways: dict[str, Callable[[], None]], rounds: int, calls: int) -> dict[str, list[float]]:
+def measure(ways: dict[Name, Callable[[], None]], rounds: int, calls: int) -> dict[Name, list[float]]:
     """Microseconds of CPU per call, for each way and round; the ways take turns, so drift meets all of them."""
-    times: dict[str, list[float]] = {name: [] for name in ways}
+    times: dict[Name, list[float]] = {name: [] for name in ways}
     shown = sys.stderr.isatty()
     for index in range(rounds):
         for name, run in ways.items():

@@ -36,6 +36,7 @@ class Step(msgspec.Struct, frozen=True):
 
 FULL: Final = (
     Step("benchmarks.micro.verify", "micro-verify", (), 20),
+    Step("benchmarks.micro.engines", "micro-engines", (), 20),
     Step("benchmarks.micro.store", "micro-store", (), 25),
     Step("benchmarks.micro.l1", "micro-l1", (), 35),
     Step("benchmarks.macro.registry", "macro-registry", ("--devices", "100000"), 60),

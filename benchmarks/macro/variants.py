@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Final
 
 import msgspec
+from msgspec import structs
 
 from benchmarks.macro.cost import Case
 from benchmarks.macro.gateway import Sections, merged, refusal
@@ -41,7 +42,10 @@ class Left(msgspec.Struct, frozen=True):
 def sort(cases: tuple[Case, ...], folder: Path) -> tuple[list[Case], list[Left]]:
     """Those that this gateway takes, and the others."""
     good, left = [], []
+    one_plane = bool(refusal(merged(SOME, AIOHTTP), folder))
     for case in cases:
+        if one_plane and case.sections.get("listen") == AIOHTTP["listen"]:
+            case = structs.replace(case, sections={k: v for k, v in case.sections.items() if k != "listen"})
         why = refusal(merged(SOME, case.sections), folder)
         if why:
             left.append(Left(case, why))

@@ -3,6 +3,7 @@
 import json
 import os
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -125,3 +126,69 @@ def test_log_that_nobody_can_take_is_counted_and_harmless() -> None:
     log.close()
     os.close(write)
     assert log.dropped == 1
+
+
+class SteppingClock(StillClock):
+    """Each look shows the next of some moments."""
+
+    def __init__(self, *moments: float) -> None:
+        self._moments = iter(moments)
+
+    def now(self) -> float:
+        return next(self._moments)
+
+
+def test_time_stamps_follow_the_clock_over_the_end_of_a_second_and_back(file: int) -> None:
+    log = Log(file, clock=SteppingClock(1_700_000_000.9999, 1_700_000_001.0, 1_700_000_001.25, 1_700_000_000.5))
+    for _ in range(4):
+        log.line("info", "x")
+    log.close()
+    assert [line["time"][-7:] for line in lines(file)] == ["20.999Z", "21.000Z", "21.250Z", "20.500Z"]
+
+
+def test_a_line_is_written_without_another_one_behind_it(file: int) -> None:
+    log = Log(file)
+    for number in range(3):
+        log.line("info", "x", number=number)
+        deadline = time.monotonic() + 20
+        while len(lines(file)) <= number:
+            assert time.monotonic() < deadline
+            time.sleep(0.001)
+    log.close()
+
+
+def test_lines_of_several_threads_are_all_written(file: int) -> None:
+    log = Log(file)
+
+    def many(name: int) -> None:
+        for number in range(2000):
+            log.line("info", "x", thread=name, number=number)
+
+    threads = [threading.Thread(target=many, args=(name,)) for name in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    log.close()
+    for name in range(4):
+        assert [line["number"] for line in lines(file) if line["thread"] == name] == list(range(2000))
+
+
+def test_the_longest_write_to_a_pipe_is_one_that_is_not_torn(monkeypatch: pytest.MonkeyPatch) -> None:
+    sizes: list[int] = []
+    real = os.write
+
+    def write(descriptor: int, data: memoryview) -> int:
+        sizes.append(len(data))
+        return real(descriptor, data)
+
+    read, out = os.pipe()
+    log = Log(out)
+    monkeypatch.setattr(os, "write", write)
+    for number in range(300):
+        log.line("info", "x", number=number)
+    log.close()
+    os.close(out)
+    os.close(read)
+    assert sum(sizes) > WRITE_BYTES
+    assert max(sizes) <= WRITE_BYTES

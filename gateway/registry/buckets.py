@@ -112,7 +112,7 @@ class _Bucket:
         self._asked = False
         self._settled = settled
         self.memory = Epoch(line, bucket_epoch(number), moved, settled)
-        self.claims = Claims(line, self, bucket_epoch(number))
+        self.claims = Claims(line, self, bucket_epoch(number), BUCKETS // 4)
         line.on_connect.append(self.poll)
 
     @property

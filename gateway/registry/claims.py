@@ -65,9 +65,10 @@ class Claims:
     is taken back as soon as that can be done, because its request was not forwarded and may come again.
 
     :param epoch_key: key of the epoch that `memory` knows
+    :param parts: so many of these share the room for what is remembered
     """
 
-    def __init__(self, link: Line, memory: Memory, epoch_key: bytes = EPOCH) -> None:
+    def __init__(self, link: Line, memory: Memory, epoch_key: bytes = EPOCH, parts: int = 1) -> None:
         self._link = link
         self._memory = memory
         self._get_epoch = pack(b"GET", epoch_key)
@@ -76,7 +77,8 @@ class Claims:
         self._new_future = link.loop.create_future
         self._ours: dict[bytes, bytes] = {}
         self._ours_before: dict[bytes, bytes] = {}
-        self._unsettled: deque[tuple[bytes, bytes]] = deque(maxlen=_UNSETTLED)
+        self._room = _REMEMBERED // parts
+        self._unsettled: deque[tuple[bytes, bytes]] = deque(maxlen=_UNSETTLED // parts)
         link.on_connect.append(self._settle)
 
     def claim(self, key: bytes, ttl_ms: int) -> "asyncio.Future[ClaimAnswer]":
@@ -155,7 +157,7 @@ class Claims:
                 self._take_back(key, token)
             if not future.done():
                 future.set_result(lost if answer is Claim.CLAIMED and lost is not None else answer)
-        if len(ours) >= _REMEMBERED:
+        if len(ours) >= self._room:
             # Requests are forwarded within seconds, so the latest few thousand claims are enough to release from.
             self._ours_before = ours
             self._ours = {}

@@ -1,7 +1,8 @@
 """Keeps in touch with a cluster: a connection to each master, and to each node that the store URL names.
 
 All of them are asked who has which slots. Of several answers the one with the highest epoch counts, which the cluster
-draws anew for each failover and each slot that moves; so a node that was cut off is outvoted by one that knows better.
+draws anew for each failover and each slot that moves; so a node that was cut off is outvoted by one that knows better,
+and by any that is not cut off.
 
 A connection to a master is that of `Link` to a server with replicas: it is dropped as soon as the server is no longer
 the master it was, and which lineage of writes it continues is known (R13). What a node says of a key that it does not
@@ -161,8 +162,8 @@ class ClusterLink:
     def _told(self, witness: Witness) -> None:
         """One of the nodes has answered."""
         known = [other.map for other in self._witnesses.values() if other.map is not None]
-        latest = max(found.epoch for found in known)
-        if witness.map is not None and witness.map.epoch == latest and witness.map.ranges != self._ranges():
+        best = max(found.rank for found in known)
+        if witness.map is not None and witness.map.rank == best and witness.map.ranges != self._ranges():
             self._take(witness.map)
 
     def _ranges(self) -> object:

@@ -17,10 +17,16 @@ _BAD: Final = Unavailable(Reason.STORE_ANSWER, "what the cluster says of its slo
 
 class SlotMap(msgspec.Struct, frozen=True):
     """Ranges of slots, both ends included, each with its master and the number of its replicas. `epoch` is the latest
-    change of the cluster that the teller has heard of."""
+    change of the cluster that the teller has heard of; `whole` says that it sees most masters, and all slots served."""
 
+    whole: bool
     epoch: int
     ranges: tuple[tuple[int, int, Address, int], ...]
+
+    @property
+    def rank(self) -> tuple[bool, int]:
+        """Of several maps the one with the highest counts: who is cut off may not know of the latest change."""
+        return self.whole, self.epoch
 
     @property
     def masters(self) -> dict[Address, int]:
@@ -56,7 +62,8 @@ def read(info: Reply, slots: Reply, asked: str) -> SlotMap | Unavailable:
     try:
         facts = dict(line.partition(b":")[::2] for line in info.splitlines())
         ranges = tuple(_range(row, asked) for row in slots)
-        return SlotMap(int(facts[b"cluster_current_epoch"]), tuple(sorted(ranges)))
+        whole = facts[b"cluster_state"] == b"ok"
+        return SlotMap(whole, int(facts[b"cluster_current_epoch"]), tuple(sorted(ranges)))
     except (AttributeError, IndexError, KeyError, TypeError, ValueError):
         return _BAD
 

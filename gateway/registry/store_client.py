@@ -60,7 +60,7 @@ def find_map(store: ClusterStore, known: Sequence[Address] = ()) -> SlotMap:
             why = f"the node {host}:{port} cannot be asked: {_said(error)}"
     if not found:
         raise trouble(store, f"cannot be reached: {why}")
-    best = max(found, key=lambda one: one.epoch)
+    best = max(found, key=lambda one: one.rank)
     if best.served < SLOTS:
         raise trouble(store, f"has a master for {best.served} of its {SLOTS} slots only")
     return best

@@ -7,6 +7,7 @@ from typing import Any
 import redis
 
 from gateway.registry.slots import SLOTS, slot_of
+from tests.fault.tls import issue
 from tests.topology.servers import Node, until
 
 NODE_TIMEOUT_MS = 600
@@ -18,17 +19,31 @@ _OPTIONS = (
 
 
 class Cluster:
-    """Three masters, each with a replica; `password` is asked for by all."""
+    """Masters, each with a replica; `password` is asked for by all, `tls` spoken by all, with `ca`."""
 
-    def __init__(self, directory: Path, masters: int = 3, replicas: int = 1, password: str = "") -> None:
+    def __init__(
+        self,
+        directory: Path,
+        masters: int = 3,
+        replicas: int = 1,
+        password: str = "",
+        program: str = "",
+        tls: bool = False,
+    ) -> None:
         auth = ("--requirepass", password, "--masterauth", password) if password else ()
         count = masters * (1 + replicas)
-        self.nodes = [Node(directory / f"node{number}", *_OPTIONS, *auth) for number in range(count)]
+        self.ca = directory / "ca.pem"
+        options = (*_OPTIONS, *auth, *(_tls(self.ca, directory / "node.pem") if tls else ()))
+        self.nodes = [Node(directory / f"node{number}", *options, program=program) for number in range(count)]
         self._masters = masters
         self._password = password
         for node in self.nodes:
-            if password:
-                node.client = redis.Redis(port=node.port, socket_timeout=5, password=password)
+            if tls:
+                node.speak_tls()
+            secure = {"ssl": True, "ssl_ca_certs": str(self.ca)} if tls else {}
+            if password or tls:
+                node.client = redis.Redis("127.0.0.1", node.port, socket_timeout=5, password=password or None, **secure)
+        self._scheme = "rediss" if tls else "redis"
 
     def start(self) -> None:
         """Start all nodes, and wait until all slots are served and each master has its replicas."""
@@ -64,7 +79,7 @@ class Cluster:
     def url(self) -> str:
         """The store URL: the first master and the last replica are enough."""
         seeds = ",".join(f"127.0.0.1:{node.port}" for node in (self.nodes[0], self.nodes[-1]))
-        return f"redis+cluster://{f':{self._password}@' if self._password else ''}{seeds}"
+        return f"{self._scheme}+cluster://{f':{self._password}@' if self._password else ''}{seeds}"
 
     def owner(self, key: bytes) -> Node:
         """The master that has the key by its own words."""
@@ -103,6 +118,12 @@ class Cluster:
             node.client.execute_command("CLUSTER", "SETSLOT", slot, "NODE", node_id(target))
         for node in self.nodes:
             until(lambda node=node: has(node, slot, target))
+
+
+def _tls(ca: Path, leaf: Path) -> tuple[str, ...]:
+    issue(ca, leaf)
+    files = ("--tls-ca-cert-file", str(ca), "--tls-cert-file", str(leaf), "--tls-key-file", str(leaf))
+    return (*files, "--tls-auth-clients", "no", "--tls-replication", "yes", "--tls-cluster", "yes")
 
 
 def has(asked: Node, slot: int, owner: Node) -> bool:

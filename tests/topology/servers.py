@@ -51,7 +51,8 @@ def until(condition: Callable[[], object], deadline_s: float = DEADLINE_S) -> No
 class Node:
     """One server process, as a server or as a sentinel."""
 
-    def __init__(self, directory: Path, *options: str, sentinel: bool = False) -> None:
+    def __init__(self, directory: Path, *options: str, sentinel: bool = False, program: str = "") -> None:
+        self._program = program
         self.port = free_port()
         self.directory = directory
         directory.mkdir()
@@ -59,6 +60,10 @@ class Node:
         self._sentinel = sentinel
         self._process: subprocess.Popen[bytes] | None = None
         self.client: Any = redis.Redis(port=self.port, socket_timeout=5)
+
+    def speak_tls(self) -> None:
+        """Listen with TLS, and not without."""
+        self._options += ("--port", "0", "--tls-port", str(self.port))
 
     @property
     def address(self) -> tuple[str, int]:
@@ -75,7 +80,12 @@ class Node:
         configuration = self.directory / "node.conf"
         if not configuration.exists():
             configuration.write_text(f"port {self.port}\nbind 127.0.0.1\ndir {self.directory}\n")
-        arguments = [binary(), str(configuration), *(["--sentinel"] if self._sentinel else ()), *self._options]
+        arguments = [
+            self._program or binary(),
+            str(configuration),
+            *(["--sentinel"] if self._sentinel else ()),
+            *self._options,
+        ]
         with (self.directory / "log").open("ab") as log:
             self._process = subprocess.Popen(arguments, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
         until(self.client.ping)

@@ -1,9 +1,11 @@
 """A cluster: the worker's end of the registry finds each key's node, also while slots move and masters die (R13, R25)."""
 
 import asyncio
+import shutil
 import time
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from gateway.clock import SystemClock
@@ -22,7 +24,7 @@ from tests.fault.rig import Worker, record, run, until, worker
 from tests.integration.harness import make_device
 from tests.topology import servers
 from tests.topology.cluster import Cluster
-from tests.topology.servers import Node, free_port
+from tests.topology.servers import Node, free_port, running
 
 TTL_MS = 60_000
 OPTIONS = {"timeout_s": 0.5, "drop_after_s": 2.0}
@@ -209,3 +211,77 @@ def test_a_server_that_is_no_cluster_is_one_sentence(tmp_path: Path) -> None:
             Store.connect(store, "cli:x")
     finally:
         alone.kill()
+
+
+RIGHTS = (
+    *("resetkeys", "%R~wfmgw:client:*", "%R~wfmgw:spki:*", "%R~wfmgw:pin:*", "%R~wfmgw:changes", "%RW~wfmgw:seen:*"),
+    *("-@all", "+get", "+set", "+xrange", "+xrevrange", "+ping", "+hello", "+auth", "+select", "+client|setname"),
+    *("+info", "+cluster|info", "+cluster|slots", "+asking"),
+)
+"""Those of the README."""
+
+
+def test_r27_the_request_path_needs_the_rights_of_the_readme_and_no_more(steady: Cluster) -> None:
+    readme = (Path(__file__).parents[2] / "README.md").read_text()
+    assert all(right in readme for right in RIGHTS if right != "resetkeys")
+    for node in steady.nodes:
+        node.client.execute_command("ACL", "SETUSER", "wfmgw", "on", ">sesame", *RIGHTS)
+    store = msgspec.structs.replace(store_of(steady), user="wfmgw", password="sesame")
+
+    async def body() -> None:
+        async with worker(store, SystemClock(), link_options=OPTIONS) as made:
+            claims = [key(number) for number in range(200, 256)]
+            assert set(await asyncio.gather(*[made.claims.claim(each, TTL_MS) for each in claims])) == {Claim.CLAIMED}
+            made.claims.release(claims[0])
+            while await made.claims.claim(claims[0], TTL_MS) is not Claim.CLAIMED:
+                await asyncio.sleep(0.002)
+            assert await made.status_of("nobody") is None
+            denied = await made.link.submit(b"SET", client_key("default", "dev1"), b"{}")
+            assert isinstance(denied, Unavailable)
+            assert "NOPERM" in denied.detail
+
+    run(body())
+    with Store.connect(store_of(steady), "cli:x") as registry, Store.connect(store, "check") as request:
+        report = registry.examine(request)
+        assert report.fine
+        assert not [finding for finding in report.findings if "rights" in finding.message]
+
+
+def test_without_the_right_to_see_the_slots_it_says_so(steady: Cluster) -> None:
+    for node in steady.nodes:
+        rights = [right for right in RIGHTS if right != "+cluster|slots"]
+        node.client.execute_command("ACL", "SETUSER", "blind", "on", ">sesame", *rights)
+    store = msgspec.structs.replace(store_of(steady), user="blind", password="sesame")
+    with pytest.raises(ConfigError, match=r"cluster\|slots"):
+        run(check_store(store))
+    with pytest.raises(ConfigError, match=r"cluster\|slots"):
+        Store.connect(store, "cli:x")
+
+
+@pytest.mark.skipif(shutil.which("redis-server") is None, reason="redis-server is not installed")
+def test_a_redis_cluster_with_tls_and_a_password(tmp_path: Path) -> None:
+    program = str(shutil.which("redis-server"))
+    device = make_device("tls")
+    with running(Cluster(tmp_path, replicas=0, password="sesame", program=program, tls=True)) as made:
+        store = msgspec.structs.replace(store_of(made), ca=made.ca)
+
+        async def body() -> None:
+            async with worker(store, SystemClock(), link_options=OPTIONS) as one:
+                keys = [key(number) for number in range(64)]
+                assert set(await asyncio.gather(*[one.claims.claim(each, TTL_MS) for each in keys])) == {Claim.CLAIMED}
+                assert set(await asyncio.gather(*[one.claims.claim(each, TTL_MS) for each in keys])) == {Claim.SEEN}
+                one.claims.release(keys[0])  # a Redis takes a script for that
+                while await one.claims.claim(keys[0], TTL_MS) is not Claim.CLAIMED:
+                    await asyncio.sleep(0.002)
+                assert await one.status_of("tls") is Status.ACTIVE
+
+        with Store.connect(store, "cli:x") as registry:
+            registry.add(prepare("default", "tls", device.certificate, "test", int(time.time())))
+            warnings = [finding.message for finding in registry.examine().findings]
+            assert len([each for each in warnings if "this master has no replica" in each]) == 3
+        run(body())
+        bare = msgspec.structs.replace(store, ca=None)
+        with pytest.raises(ConfigError, match="CERTIFICATE_VERIFY_FAILED"):
+            Store.connect(bare, "cli:x")
+        with pytest.raises(ConfigError, match="CERTIFICATE_VERIFY_FAILED"):
+            run(check_store(bare))

@@ -46,14 +46,16 @@ def _which_store(function: Callable[..., None]) -> Callable[..., None]:
     + "Exit status: 0 the store is fit (warnings apart), 1 it is not, 2 it cannot be reached."
 )
 @click.option("--json", "as_json", is_flag=True, help="One JSON object.")
+@click.option("--repair", is_flag=True, help="Put right what changes that broke off left in the index of keys.")
 @_which_store
-def check(as_json: bool, store: str | None, config: Path | None) -> None:
+def check(as_json: bool, repair: bool, store: str | None, config: Path | None) -> None:
     """Is this a store for a registry?
 
     Tells version, latency, memory, persistence and the number of clients, and whether the request path's user may do
-    what it must and no more. A store that may evict what it was given is an error.
+    what it must and no more. A store that may evict what it was given is an error. In a cluster, and with --repair, it
+    also compares all clients with the index of their keys.
     """
-    from gateway.cli.store_check import lines, request_store
+    from gateway.cli.store_check import index_findings, lines, request_store
 
     resolved = resolve(store, config, None)
     try:
@@ -61,6 +63,7 @@ def check(as_json: bool, store: str | None, config: Path | None) -> None:
             opened = stack.enter_context(open_store(resolved))
             request = request_store(resolved.target, config)
             report = opened.examine(None if request is None else stack.enter_context(request))
+            report = index_findings(opened, report, repair)
     except ConfigError as error:
         if not as_json or error.reason is not Reason.CONFIG_STORE:
             raise

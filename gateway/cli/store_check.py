@@ -10,6 +10,8 @@ if TYPE_CHECKING:
     from gateway.registry.store_url import StoreTarget
 
 _WHO = "check"
+_SHOWN = 5
+"""Keys that can be put right are named up to so many."""
 
 
 def request_store(target: "StoreTarget", config: Path | None) -> "Store | None":
@@ -30,6 +32,36 @@ def request_store(target: "StoreTarget", config: Path | None) -> "Store | None":
 
     reached = request_target(load(config).store)
     return None if isinstance(reached, EmbeddedStore) else Store.connect(reached, _WHO)
+
+
+def index_findings(store: "Store", report: "Report", repair: bool) -> "Report":
+    """The report with what is wrong in the index of keys, which is looked at where changes can break off half-way, and
+    where a `repair` was asked for; two clients with one key are an error.
+
+    :raises ConfigError: config.store_unreachable
+    """
+    import msgspec
+
+    from gateway.registry import index_check
+    from gateway.registry.store_report import Finding
+    from gateway.registry.store_url import ClusterStore
+
+    if not repair and not isinstance(store.endpoint, ClusterStore):
+        return report
+    apart = index_check.examine(store)
+    told = {each: f"{each.sentence} (realm {each.realm}, key {each.spki_sha256})" for each in apart}
+    findings = [Finding("error", told[each]) for each in apart if each.repair is None]
+    broken = [each for each in apart if each.repair is not None]
+    if repair:
+        done = sum(store.repair([each.repair for each in broken if each.repair is not None]))
+        if broken:
+            findings.append(Finding("warning", f"{done} of {len(broken)} keys were put right in the index"))
+    elif broken:
+        findings += [Finding("warning", told[each]) for each in broken[:_SHOWN]]
+        findings.append(
+            Finding("warning", f"keys that the index is wrong about: {len(broken)}; --repair puts it right")
+        )
+    return msgspec.structs.replace(report, findings=(*report.findings, *findings))
 
 
 def lines(report: "Report") -> Iterator[str]:

@@ -46,13 +46,21 @@ def write(client: Any, endpoint: RemoteStore, changes: Sequence[Changeset]) -> l
         return fits
 
 
+def put(client: Any, endpoint: RemoteStore, entries: Sequence[Entry]) -> list[bool]:
+    """Write single keys that still hold what they held; which did.
+
+    :raises ConfigError: config.store_unreachable
+    """
+    with store_client.translated(endpoint):
+        return _set(client, entries)
+
+
 def undo(client: Any, endpoint: RemoteStore, entries: Sequence[Entry]) -> None:
     """Take back index entries of a change that did not come about.
 
     :raises ConfigError: config.store_unreachable
     """
-    with store_client.translated(endpoint):
-        _set(client, [entry.inverse for entry in entries])
+    put(client, endpoint, [entry.inverse for entry in entries])
 
 
 def orphans(given: Sequence[Entry], record: Record | Damaged | None, realm: str) -> list[Entry]:

@@ -8,7 +8,8 @@ from typing import Any, Final, Self
 import redis
 
 from gateway.clock import Clock, SystemClock
-from gateway.registry import history, keys, paging, store_check, store_client
+from gateway.registry import history, keys, ordered_writes, paging, safety, store_check, store_client
+from gateway.registry.changeset import Entry
 from gateway.registry.damaged import Damaged, read_or_damaged
 from gateway.registry.history import History
 from gateway.registry.operations import Action, Change, StateChange
@@ -116,6 +117,19 @@ class Store:
             for name, data in zip(names, values, strict=True):
                 if data is not None:
                     yield name, data
+
+    def values(self, names: Sequence[bytes]) -> list[bytes]:
+        """What keys hold that are strings; empty for those that are not there."""
+        if not names:
+            return []
+        with store_client.translated(self._endpoint):
+            return [value or b"" for value in self._client.mget(names)]
+
+    def repair(self, entries: Sequence[Entry]) -> list[bool]:
+        """Set each key of the index if it still holds what it held; which did. No worker remembers those."""
+        done = ordered_writes.put(self._client, self._endpoint, entries)
+        safety.settle(self._client, self._endpoint)
+        return done
 
     def count(self, prefix: bytes) -> int:
         """How many keys begin with `prefix`."""

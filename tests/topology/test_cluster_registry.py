@@ -3,7 +3,7 @@
 import base64
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import count
 from pathlib import Path
 
@@ -11,7 +11,7 @@ import pytest
 
 from gateway.cli.main import run as cli
 from gateway.model import Status
-from gateway.registry import ordered_writes
+from gateway.registry import index_check, ordered_writes
 from gateway.registry.changeset import Changeset, Entry
 from gateway.registry.keys import client_key, spki_key
 from gateway.registry.operations import Action, StateChange
@@ -98,6 +98,26 @@ def test_r21_a_write_that_does_not_fit_changes_no_record(store: Store, steady: C
     steady.owner(name).client.delete(name)
 
 
+def test_r21_a_key_is_taken_back_from_a_client_that_somebody_else_made_meanwhile(
+    store: Store, steady: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = fresh()
+    other = fresh(one.client_id)
+    write = ordered_writes._set
+
+    def overtaken(client: object, entries: Sequence[Entry]) -> list[bool]:
+        monkeypatch.setattr(ordered_writes, "_set", write)
+        done = write(client, entries)
+        with Store.connect(store_of(steady), "cli:bob") as second:
+            assert second.add(other).outcome is Outcome.ADDED
+        return done
+
+    monkeypatch.setattr(ordered_writes, "_set", overtaken)
+    assert store.add(one).outcome is Outcome.ID_TAKEN
+    assert steady.get(spki_key("default", one.certificate.spki_sha256)) is None
+    assert steady.get(spki_key("default", other.certificate.spki_sha256)) == one.client_id.encode()
+
+
 def test_thousands_are_imported_and_moved_out_and_in(steady: Cluster, tmp_path: Path) -> None:
     rows = tmp_path / "devices.jsonl"
     with rows.open("w") as file:
@@ -153,3 +173,63 @@ def test_store_check_tells_of_each_master(store: Store, steady: Cluster) -> None
         evicting.client.config_set("maxmemory-policy", "noeviction")
     (error,) = [finding.message for finding in report.findings if finding.level == "error"]
     assert error.startswith(f"127.0.0.1:{evicting.port}: maxmemory-policy is allkeys-lru")
+
+
+def test_r20_store_check_finds_and_repairs_what_broke_off(
+    store: Store, steady: Cluster, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(index_check, "SECOND_LOOK_S", 0.0)
+    assert index_check.examine(store) == []
+    stray, given, bare, unburied = (fresh() for _ in range(4))
+
+    def index(change: Registration) -> bytes:
+        return spki_key("default", change.certificate.spki_sha256)
+
+    def hold(change: Registration, value: str) -> None:
+        steady.owner(index(change)).client.set(index(change), value)
+
+    hold(stray, "nobody")  # ended before the record
+    store.add(bare)
+    hold(given, bare.client_id)  # the record was another one by then
+    steady.owner(index(bare)).client.delete(index(bare))  # lost in a failover
+    store.add(unburied)
+    store.apply(StateChange("default", unburied.client_id, Action.REVOKE))
+    hold(unburied, unburied.client_id)  # ended before the burial
+    assert cli(["store", "check", "--store", steady.url]) == 0
+    said = capsys.readouterr().out
+    assert "there is no such client" in said
+    assert "keys that the index is wrong about: 4; --repair puts it right" in said
+    assert cli(["store", "check", "--repair", "--store", steady.url]) == 0
+    assert "4 of 4 keys were put right in the index" in capsys.readouterr().out
+    assert index_check.examine(store) == []
+    assert steady.get(index(stray)) is None
+    assert steady.get(index(given)) == b"tombstone:" + bare.client_id.encode()
+    assert steady.get(index(bare)) == bare.client_id.encode()
+    assert steady.get(index(unburied)) == b"tombstone:" + unburied.client_id.encode()
+
+
+def test_r20_two_clients_with_one_key_are_an_error(
+    store: Store, steady: Cluster, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(index_check, "SECOND_LOOK_S", 0.0)
+    one = fresh()
+    store.add(one)
+    other = prepare("default", f"c{next(_serial)}", one.certificate.der, "test", int(time.time()))
+    index = spki_key("default", one.certificate.spki_sha256)
+    steady.owner(index).client.delete(index)
+    store.add(other)
+    assert cli(["store", "check", "--repair", "--store", steady.url]) == 1
+    said = capsys.readouterr().out
+    assert f"ERROR: {one.client_id} has the key of {other.client_id}, too" in said
+    store.apply(StateChange("default", one.client_id, Action.REVOKE))
+    assert index_check.examine(store) == []
+
+
+def test_what_is_being_changed_at_this_moment_is_not_repaired(
+    store: Store, steady: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = fresh()
+    index = spki_key("default", one.certificate.spki_sha256)
+    steady.owner(index).client.set(index, one.client_id)
+    monkeypatch.setattr("gateway.registry.index_check.time.sleep", lambda _: store.add(one))
+    assert index_check.examine(store) == []

@@ -56,6 +56,7 @@ class ClusterLink:
         self._witnesses: dict[Link, Witness] = {}
         self._owners: list[Link | None] = [None] * SLOTS
         self._lines: dict[int, SlotLine] = {}
+        self._silent: set[Address] = set()
         self._told_lost = False
         self._closed = False
         self._why = Unavailable(Reason.STORE_UNAVAILABLE, "no node of the cluster has answered yet")
@@ -142,20 +143,21 @@ class ClusterLink:
     def _scout(self, address: Address) -> Link:
         # Whoever is named may be a replica at the moment, and knows the slots all the same.
         endpoint = msgspec.structs.replace(self._store.server(*address), replicated=False)
-        scout = Link(endpoint, self.clock, self.loop, report=self._scouted, **self._options)
+        report = self._scout_report(address)
+        scout = Link(endpoint, self.clock, self.loop, report=report, **self._options)
         self._watch(scout, address)
         return scout
 
+    def _scout_report(self, address: Address) -> Report:
+        return lambda event, detail: self._failed(address, detail) if event == "store.lost" else None
+
     def _watch(self, link: Link, address: Address) -> None:
-        self._witnesses[link] = Witness(link, address[0], self._told, self._failed)
+        self._witnesses[link] = Witness(link, address[0], self._told, lambda why: self._failed(address, why))
 
-    def _scouted(self, event: str, detail: str) -> None:
-        if event == "store.lost":
-            self._failed(detail)
-
-    def _failed(self, why: str) -> None:
+    def _failed(self, address: Address, why: str) -> None:
         """A node cannot be asked: that is told only while nobody else could be."""
-        if self._map is None and not self._closed:
+        self._silent.add(address)
+        if self._map is None and not self._closed and self._silent.issuperset(self._store.addresses):
             self._why = Unavailable(Reason.STORE_UNAVAILABLE, why)
             self._tell_lost(why)
 
@@ -194,7 +196,12 @@ class ClusterLink:
 
     def _master(self, address: Address) -> Link:
         endpoint = self._store.server(*address)
-        link = Link(endpoint, self.clock, self.loop, report=self._report, redirected=self._look_again, **self._options)
+
+        def report(event: str, detail: str) -> None:
+            if self._report is not None:
+                self._report(event, detail if str(endpoint) in detail else f"{endpoint}: {detail}")
+
+        link = Link(endpoint, self.clock, self.loop, report=report, redirected=self._look_again, **self._options)
         link.on_connect.append(lambda: self._opened(link))
         link.on_disconnect.append(self._look_soon)
         self._watch(link, address)

@@ -198,6 +198,10 @@ def test_what_cannot_be_reached_is_one_sentence(steady: Cluster) -> None:
     with pytest.raises(ConfigError, match=r"the node .* cannot be asked"):
         Store.connect(nobody, "cli:x")
     run(check_store(store_of(steady)))
+    one_is_enough = ClusterStore(addresses=(*nobody.addresses, steady.nodes[-1].address))
+    run(check_store(one_is_enough))
+    with Store.connect(one_is_enough, "cli:x") as registry:
+        assert registry.get("default", "nobody") is None
 
 
 def test_a_server_that_is_no_cluster_is_one_sentence(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ import asyncio
 import time
 from pathlib import Path
 
+import msgspec
 import pytest
 import redis
 
@@ -241,6 +242,13 @@ def test_what_the_sentinels_do_not_know_is_one_sentence(tmp_path: Path) -> None:
             Store.connect(lonely, "cli:x")
     finally:
         sentinel.kill()
+
+
+def test_a_sentinel_that_is_down_stops_no_start(sentinels: SentinelFleet) -> None:
+    known = store_of(sentinels)
+    assert isinstance(known, SentinelStore)
+    store = msgspec.structs.replace(known, addresses=(("127.0.0.1", servers.free_port()), *known.addresses))
+    run(check_store(store))
 
 
 def test_the_sentinel_with_the_highest_configuration_epoch_is_believed() -> None:

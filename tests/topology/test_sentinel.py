@@ -1,6 +1,7 @@
 """A master with sentinels: the link follows it through failovers, and nothing counts twice or is lost (R13, R25)."""
 
 import asyncio
+import threading
 import time
 from pathlib import Path
 
@@ -248,6 +249,10 @@ def test_a_sentinel_that_is_down_stops_no_start(sentinels: SentinelFleet) -> Non
     known = store_of(sentinels)
     assert isinstance(known, SentinelStore)
     store = msgspec.structs.replace(known, addresses=(("127.0.0.1", servers.free_port()), *known.addresses))
+    for sentinel in sentinels.sentinels:  # the one that is down is heard of first
+        sentinel.pause()
+    for sentinel in sentinels.sentinels:
+        threading.Timer(0.3, sentinel.resume).start()
     run(check_store(store))
 
 

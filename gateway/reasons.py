@@ -117,6 +117,8 @@ class Reason(StrEnum):
     UPSTREAM_UNREACHABLE = "upstream.unreachable"
     UPSTREAM_TIMEOUT = "upstream.timeout"
     UPSTREAM_ANSWER = "upstream.bad_answer"
+    UPSTREAM_DOWN = "upstream.down"
+    UPSTREAM_BUSY = "upstream.busy"
     UPSTREAM_ORIGIN = "upstream.origin_unavailable"
 
     INTERNAL_ERROR = "internal.error"
@@ -248,6 +250,8 @@ TABLE: Final[dict[Reason, Row]] = {
     R.UPSTREAM_UNREACHABLE: _row(502, OURS + "upstream.unreachable", "error", "The WFM behind the gateway cannot be reached.", "Look at `upstream.url` and at the backend.", 5),
     R.UPSTREAM_TIMEOUT: _row(504, OURS + "upstream.timeout", "error", "The WFM behind the gateway does not answer in time.", "Look at the backend; `upstream.response_timeout_s` sets the limit.", 5),
     R.UPSTREAM_ANSWER: _row(502, OURS + "upstream.bad_answer", "error", "The WFM behind the gateway gave an answer that is not HTTP.", "Look at the backend.", 5),
+    R.UPSTREAM_DOWN: _row(503, OURS + "upstream.down", "error", "No server of the WFM behind the gateway is up.", "Look at the servers; the log line says why each was taken out, `upstream.check` how they are checked.", 5),
+    R.UPSTREAM_BUSY: _row(503, OURS + "upstream.busy", "warning", "The WFM behind the gateway has as many requests as it may have.", "See `upstream.max_requests` and `upstream.max_waiting`.", 2),
     R.UPSTREAM_ORIGIN: _row(503, BLANK, "error", "The WFM cannot be asked for the client's certificate at the moment.", "Look at `registry.origin` and its answer; the log line says what was wrong with it.", 5),
     R.INTERNAL_ERROR: _row(500, BLANK, "error", "The gateway failed; the request was not judged.", "This is a defect: please report the log line.", 5),
     R.INTERNAL_SPOOL: _row(503, BLANK, "error", "The gateway has no room for more large bodies at the moment.", "See `limits.spool_total_bytes`.", 5),

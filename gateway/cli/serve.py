@@ -84,7 +84,7 @@ def announce(config: "Config") -> None:
         f"devices sign  {public}",
         f"profile       {config.policy.profile}{_at(config.policy.base_path)}",
         f"store         {without_password(config.store.url)}",
-        f"upstream      {config.upstream.url}",
+        *_upstreams(config),
         f"workers       {count}",
         *([] if config.admin.address is None else [f"admin API     {config.admin.address}"]),
         *_engines(engines.choose(config.engine, config.source).described()),
@@ -93,6 +93,16 @@ def announce(config: "Config") -> None:
     for warning in warnings(config):
         _say(f"WARNING: {warning}")
     _say("ready")
+
+
+def _upstreams(config: Config) -> Iterator[str]:
+    """One line for each upstream, with its servers and what it is for."""
+    for upstream in config.upstreams:
+        servers = ", ".join(server.url for server in upstream.backends)
+        where = f" for {', '.join(upstream.prefixes)}" if upstream.prefixes else ""
+        several = f" ({upstream.balance})" if len(upstream.backends) > 1 else ""
+        name = f"{upstream.name}: " if config.more_upstreams else ""
+        yield f"upstream      {name}{servers}{several}{where}"
 
 
 def _engines(described: dict[str, str]) -> Iterator[str]:

@@ -27,6 +27,8 @@ class Config(Struct, frozen=True, kw_only=True):
     """
 
     upstream: Upstream
+    more_upstreams: tuple[Upstream, ...] = ()
+    """The other `[[upstream]]`, which have prefixes."""
     listen: Listen = Listen()
     store: Store = Store()
     policy: Policy = Policy()
@@ -42,6 +44,11 @@ class Config(Struct, frozen=True, kw_only=True):
     routes: tuple[Route, ...] = field(default=(), name="route")
     base_dir: str = ""
     source: str = ""
+
+    @property
+    def upstreams(self) -> tuple[Upstream, ...]:
+        """All of them; the first gets what no prefix of the others is for."""
+        return (self.upstream, *self.more_upstreams)
 
     @property
     def data_dir(self) -> str:

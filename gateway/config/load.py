@@ -74,17 +74,20 @@ def settle(document: dict[str, Any], base: Path, source: str) -> Config:
     for key, value in document.items():
         if key not in names:
             raise unknown_key("", key, names, SECTIONS)
-        if key != "route" and not isinstance(value, dict):
+        several = key == "upstream" and isinstance(value, list)
+        if key != "route" and not several and not isinstance(value, dict):
             raise wrong(key, value, f"a table, written [{key}]")
     read: dict[str, Any] = {
         name: read_table(cls, document.get(name, {}), name, SECTIONS)
         for name, cls in SECTIONS.items()
-        if cls is not Onboarding
+        if cls is not Onboarding and cls is not Upstream
     }
+    first, *more = _read_upstreams(document.get("upstream", {}), base)
     routes = _read_routes(document.get("route", []))
     config = Config(
         listen=listen.settle(read["listen"], base),
-        upstream=upstream.settle(read["upstream"], base),
+        upstream=first,
+        more_upstreams=tuple(more),
         store=store.settle(read["store"], base),
         policy=policy.settle(read["policy"]),
         engine=read["engine"],
@@ -153,6 +156,13 @@ def _check_routes(config: Config) -> None:
     for index, entry in enumerate(config.routes):
         route.settle(entry, f"route[{index}]", config.policy.keyid == "client-id")
     route.check_unique(config.routes)
+
+
+def _read_upstreams(entry: Any, base: Path) -> tuple[Upstream, ...]:
+    if not isinstance(entry, list):
+        return (upstream.settle(upstream.read(entry, "upstream", SECTIONS), base),)
+    entries = tuple(upstream.read(one, f"upstream[{index}]", SECTIONS) for index, one in enumerate(entry))
+    return upstream.settle_all(entries, base)
 
 
 def _read_routes(entries: Any) -> tuple[Route, ...]:

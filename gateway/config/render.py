@@ -13,6 +13,7 @@ from gateway.config.mistake import shown
 from gateway.config.onboarding import Authority, Onboarding
 from gateway.config.route import Route
 from gateway.config.store import Store, without_password
+from gateway.config.upstream import Upstream
 
 
 def effective(config: Config) -> str:
@@ -20,7 +21,11 @@ def effective(config: Config) -> str:
     safe = without_secrets(config)
     lines: list[str] = []
     for name, cls in SECTIONS.items():
+        if name == "upstream" and safe.more_upstreams:
+            continue
         lines += [f"[{name}]", *_section(getattr(safe, name), _defaults(name, cls, config), _absent(config, name)), ""]
+    for upstream in safe.upstreams if safe.more_upstreams else ():
+        lines += ["[[upstream]]", *_section(upstream, Upstream(), {}), ""]
     for authority in safe.onboarding.ca:
         lines += ["[[onboarding.ca]]", *_section(authority, Authority(file=""), {}), ""]
     for route in safe.routes:
@@ -49,6 +54,8 @@ def _section(section: Struct, defaults: Struct, absent: dict[str, str]) -> Itera
 
 
 def _toml(value: Any) -> str:
+    if isinstance(value, Struct):
+        value = {name: item for name in value.__struct_fields__ if (item := getattr(value, name)) is not None}
     if isinstance(value, dict):
         return "{" + ", ".join(f"{shown(key)} = {_toml(item)}" for key, item in value.items()) + "}"
     if isinstance(value, tuple):
@@ -59,7 +66,7 @@ def _toml(value: Any) -> str:
 def _defaults(name: str, cls: type[Any], config: Config) -> Struct:
     if cls is Store:  # relative to the file, as the real one
         return store.settle(Store(), Path(config.base_dir))
-    defaults: Struct = cls(url="") if name == "upstream" else cls()
+    defaults: Struct = cls()
     return defaults
 
 

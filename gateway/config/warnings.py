@@ -18,13 +18,18 @@ def warnings(config: Config) -> list[str]:
 
 
 def _hops(config: Config) -> Iterator[str]:
-    public, origin = config.listen.public, config.upstream.origin
+    public = config.listen.public
     if config.listen.trusts_everyone:
         yield "unsafe.trust_everyone: whoever can connect can forge its address and the authority that was signed (R6)"
     if public is not None and public.scheme == "http" and not public.loopback:
         yield "listen.public_url: plain http, so bodies and identities can be read on the way"
-    if origin is not None and origin.scheme == "http" and not origin.loopback:
-        yield "upstream.url: plain http to another machine; whoever reaches that backend can forge Wfm-* fields (R17)"
+    for upstream in config.upstreams:
+        plain = [origin for origin in upstream.origins if origin.scheme == "http" and not origin.loopback]
+        if not plain:
+            continue
+        key = "upstream.servers" if upstream.servers else "upstream.url"
+        sentence = "plain http to another machine; whoever reaches that backend can forge Wfm-* fields (R17)"
+        yield f"{key}: {sentence if len(config.upstreams) == 1 else f'{upstream.name}: {sentence}'}"
     if config.admin.remote:
         yield "unsafe.plain_remote_admin: the admin token can be read on the way, and whoever has it owns the registry"
     if config.store.plain_remote:

@@ -12,6 +12,7 @@ from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.streams import StreamReader
 
 from gateway._native import Refused
+from gateway.config import Upstream
 from gateway.proxy.asking import READ_BYTES, UpstreamError
 from gateway.proxy.headers import AnswerHead, BadAnswer, status_line
 from gateway.proxy.spool import Body
@@ -113,22 +114,23 @@ async def ask_over(
     head: bytes,
     body: Body | None,
     head_only: bool,
-    response_timeout_s: float,
+    config: Upstream,
     delivery: "Delivery",
 ) -> AsyncIterator[AiohttpAnswer]:
     """As of `Backend.ask`, over one connection, which goes back to its pool or away."""
     sending: asyncio.Task[None] | None = None
     answer: AiohttpAnswer | None = None
     try:
-        protocol, transport = _prepared(backend, head_only, response_timeout_s)
+        protocol, transport = _prepared(backend, head_only, config.response_timeout_s)
         delivery.touched = True
         if body is None or not body.spooled:
             transport.write(head + body.data if body is not None else head)
             protocol.start_timeout()
         else:
             transport.write(head)
-            sending = asyncio.create_task(_send_pieces(body, backend, protocol, response_timeout_s))
+            sending = asyncio.create_task(_send_pieces(body, backend, protocol, config.response_timeout_s))
         answer = AiohttpAnswer(*await _answer(protocol, sending), protocol, head_only)
+        protocol.read_timeout = config.idle_timeout_s
         yield answer
     finally:
         sent = sending is None or sending.done()

@@ -47,8 +47,20 @@ class BackendAnswer(Protocol):
         ...
 
 
+class Backends(Protocol):
+    """Where admitted requests go: knows who takes which."""
+
+    def at(self, path: bytes, client_id: str, method: bytes) -> "Backend":
+        """Who takes a request.
+
+        :param path: of the target, as received; a query may follow
+        :param client_id: "" if nobody was verified
+        """
+        ...
+
+
 class Backend(Protocol):
-    """Where admitted requests go."""
+    """Who takes one request."""
 
     assertions: Assertions | None
 
@@ -62,8 +74,4 @@ class Backend(Protocol):
         :raises UpstreamError: there is none
         :raises Refused: internal.error: the body cannot be read again
         """
-        ...
-
-    async def close(self) -> None:
-        """End every connection."""
         ...

@@ -18,7 +18,7 @@ from gateway.onboarding.answer import OwnAnswer
 from gateway.onboarding.certificate_api import RootCa
 from gateway.pipeline import Pipeline
 from gateway.proxy import body as bodies
-from gateway.proxy.asking import Backend, UpstreamError
+from gateway.proxy.asking import Backends, UpstreamError
 from gateway.proxy.forward import Collected, Delivery, forward, forward_open
 from gateway.proxy.incoming import CLOSE, KEEP, Answered, ClientGone, Incoming
 from gateway.proxy.needs import Claims, Directory, Onboarding
@@ -84,7 +84,7 @@ class Exchange:
         directory: Directory,
         claims: Claims,
         verifier: Verifier,
-        upstream: Backend,
+        upstream: Backends,
         spool: Spool,
         decisions: Decisions,
         clock: Clock,

@@ -4,7 +4,7 @@ from typing import Final
 
 from gateway._native import forward_fields
 from gateway.model import Admitted, Composed
-from gateway.proxy.asking import Backend, UpstreamError
+from gateway.proxy.asking import Backends, UpstreamError
 from gateway.proxy.connection import Connection
 from gateway.proxy.headers import admitted_head, composed_head, target_of
 from gateway.proxy.relay import Relay
@@ -32,7 +32,7 @@ async def forward(
     allowed: frozenset[bytes] | None,
     client: Connection,
     keep_alive: bool,
-    upstream: Backend,
+    upstream: Backends,
     relay: Relay,
     delivery: Delivery,
 ) -> tuple[int, bool]:
@@ -49,11 +49,12 @@ async def forward(
         raise TypeError("only an Admitted goes to the backend")  # R16
     fields = forward_fields(admitted.head, admitted.verified.candidate, allowed)
     length = None if body is None or body.length == 0 else body.length
-    assertions = upstream.assertions
+    backend = upstream.at(admitted.head.path, admitted.verified.client.client_id, admitted.head.method)
+    assertions = backend.assertions
     assertion = None if assertions is None else assertions.make(admitted, target_of(admitted.head))
     head = admitted_head(admitted, fields, length, assertion)
     sent = body if length is not None else None
-    async with upstream.ask(head, sent, admitted.head.method == b"HEAD", delivery) as answer:
+    async with backend.ask(head, sent, admitted.head.method == b"HEAD", delivery) as answer:
         return answer.status, await relay.run(answer, admitted.head.minor, client, keep_alive, delivery)
 
 
@@ -62,7 +63,7 @@ async def forward_open(
     minor: int,
     client: Connection,
     keep_alive: bool,
-    upstream: Backend,
+    upstream: Backends,
     relay: Relay,
     delivery: Delivery,
 ) -> tuple[int, bool]:
@@ -70,7 +71,8 @@ async def forward_open(
     if not isinstance(composed, Composed):
         raise TypeError("only a Composed goes to the backend unverified")  # R16
     head = composed_head(composed)
-    async with upstream.ask(head, None, composed.method == b"HEAD", delivery) as answer:
+    backend = upstream.at(composed.target, "", composed.method)
+    async with backend.ask(head, None, composed.method == b"HEAD", delivery) as answer:
         return answer.status, await relay.run(answer, minor, client, keep_alive, delivery)
 
 
@@ -86,7 +88,7 @@ class Collected:
 
 
 async def collect(
-    admitted: Admitted, data: bytes, allowed: frozenset[bytes] | None, upstream: Backend, delivery: Delivery
+    admitted: Admitted, data: bytes, allowed: frozenset[bytes] | None, upstream: Backends, delivery: Delivery
 ) -> Collected:
     """Forward a verified request and keep its answer: for what must be understood before the device sees it.
 
@@ -101,7 +103,8 @@ async def collect(
     if b"accept-encoding" not in candidate.field_names():
         fields = [(name, value) for name, value in fields if name.lower() != "accept-encoding"]
     head = admitted_head(admitted, fields, len(data) or None)
-    async with upstream.ask(head, Body(data, len(data)) if data else None, False, delivery) as answer:
+    backend = upstream.at(admitted.head.path, admitted.verified.client.client_id, admitted.head.method)
+    async with backend.ask(head, Body(data, len(data)) if data else None, False, delivery) as answer:
         body = b""
         while piece := await answer.read():
             body += piece

@@ -6,6 +6,7 @@ import uuid
 from collections.abc import Callable
 from typing import Final
 
+from gateway.balance.group import ATTEMPTS
 from gateway.clock import Clock
 from gateway.config import Config
 from gateway.model import Refusal
@@ -13,7 +14,7 @@ from gateway.onboarding import answer
 from gateway.onboarding.answer import OwnAnswer
 from gateway.onboarding.enrolment import Entry, entry_for, refusal_of
 from gateway.onboarding.flow import Enrol, Known, Standing
-from gateway.proxy.asking import Backend, UpstreamError
+from gateway.proxy.asking import Backends, UpstreamError
 from gateway.proxy.enrolling import Enrolling
 from gateway.proxy.forward import Collected, Delivery, collect
 from gateway.proxy.journal import Journal
@@ -58,16 +59,14 @@ class Onboarding:
         link: Asking,
         enrolling: Enrolling,
         journal: Journal,
-        upstream: Backend,
+        upstream: Backends,
         clock: Clock,
         report: Report,
         new_id: Callable[[], str] = lambda: str(uuid.uuid4()),
     ) -> None:
         self._mode = config.onboarding.mode
         self._looks_at_pins = "pinned" in config.onboarding.trust
-        self._lease_ms = int(
-            1000 * (2 * config.upstream.connect_timeout_s + config.upstream.response_timeout_s + LEASE_MARGIN_S)
-        )
+        self._lease_ms = int(1000 * (_patience_s(config) + LEASE_MARGIN_S))
         self._link = link
         self._enrolling = enrolling
         self._journal = journal
@@ -270,3 +269,11 @@ class Onboarding:
             self._enrolling.tell(entry.realm, entry.client_id, f"refused: {refusal.reason}")
             self._report("onboarding.refused", f"{entry.client_id} from the journal: {refusal.detail}")
         return None
+
+
+def _patience_s(config: Config) -> float:
+    """How long the WFM may take, on every server that it is asked on."""
+    return max(
+        min(len(one.backends), ATTEMPTS) * (2 * one.connect_timeout_s + one.response_timeout_s)
+        for one in config.upstreams
+    )

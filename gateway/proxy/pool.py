@@ -46,12 +46,27 @@ class BackendPool:
             config.connections,
             config.connect_timeout_s,
             config.response_timeout_s,
-            config.response_timeout_s,
+            config.idle_timeout_s,
             POOL_IDLE_S,
             TICK_S,
         )
         self._ticked_s = self._loop.time()
         self._timer = self._loop.call_later(TICK_S, self._tick)
+
+    @property
+    def busy(self) -> int:
+        """Connections that a request has."""
+        return self.native.in_flight
+
+    @property
+    def idle(self) -> int:
+        """Connections that wait for a request."""
+        return self.native.open - self.native.in_flight
+
+    @property
+    def waiting(self) -> int:
+        """Requests that wait for a connection."""
+        return self.native.waiting
 
     def ask(
         self, head: bytes, body: Body | None, head_only: bool, delivery: "Delivery"

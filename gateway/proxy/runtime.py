@@ -1,6 +1,7 @@
 """Puts one worker together: store link, pipeline, backend pool and server, around one event loop."""
 
 import asyncio
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -25,6 +26,7 @@ from gateway.proxy.rotation import Rotating
 from gateway.proxy.server import Server
 from gateway.proxy.spool import Spool
 from gateway.proxy.upstream import Upstream
+from gateway.proxy.upstreams import Upstreams
 from gateway.proxy.verifier import Verifier
 from gateway.registry.directory import Directory
 from gateway.registry.links import AnyLink, claims_on, link_to, recorder_on
@@ -47,6 +49,8 @@ _LEVELS = {
     "ca.loaded": "info",
     "crl.loaded": "info",
     "origin.answering": "info",
+    "upstream.up": "info",
+    "upstream.ejected": "warning",
 }
 """Log levels of what the registry and revocation lists report; everything else is trouble."""
 
@@ -102,7 +106,7 @@ class Runtime:
         folder = Path(config.data_dir, "crl")
         self.crl_refresh = CrlRefresh(crls, config.onboarding.crl_refresh_s, folder, clock, self._report)
         self.ca_refresh = CaRefresh(bundles, self.crl_refresh.restart, self._report)
-        self.upstream = Upstream(config.upstream, clock)
+        self.upstream = Upstreams(config.upstreams, clock, self._report, partial(Upstream, clock=clock))
         self.onboarding: Onboarding | None = None
         if self.recording is not None and config.onboarding.mode != "off":
             self.onboarding = self._make_onboarding(config, self.recording, clock)
@@ -151,6 +155,7 @@ class Runtime:
             await asyncio.wait_for(self.link.ready(), patience_s)
         except TimeoutError:
             self._log.line("warning", "store.missing", detail="serving without the store until it can be reached")
+        self.upstream.start()
         await self.crl_refresh.start(CRL_PATIENCE_S)
         self.ca_refresh.start()
         if self.onboarding is not None:

@@ -47,7 +47,8 @@ def raise_descriptor_limit(config: Config, say: Say) -> None:
     allowed = DESCRIPTORS_WANTED if hard == resource.RLIM_INFINITY else hard
     with suppress(OSError, ValueError):  # macOS has a lower bound of its own, which it does not tell
         resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, hard))
-    needed = config.limits.connections + config.upstream.connections + DESCRIPTORS_BESIDE
+    backends = sum(upstream.connections * len(upstream.backends) for upstream in config.upstreams)
+    needed = config.limits.connections + backends + DESCRIPTORS_BESIDE
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft < needed:
         say(f"WARNING: a worker may need {needed} open files and gets {soft}: raise that or lower limits.connections")

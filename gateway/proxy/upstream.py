@@ -37,7 +37,7 @@ class Upstream:
     def __init__(self, config: UpstreamConfig, clock: Clock) -> None:
         path = config.assertion_key
         self.assertions = None if path is None else Assertions(path, clock)
-        self.response_timeout_s = config.response_timeout_s
+        self._config = config
         loop = asyncio.get_running_loop()
         options: dict[str, Any] = {"limit": config.connections, "keepalive_timeout": POOL_IDLE_S}
         self._tls = False
@@ -60,7 +60,7 @@ class Upstream:
     ) -> AsyncIterator[AiohttpAnswer]:
         """As of `Backend.ask`."""
         connection = await self.connection()
-        async with ask_over(connection, head, body, head_only, self.response_timeout_s, delivery) as answer:
+        async with ask_over(connection, head, body, head_only, self._config, delivery) as answer:
             yield answer
 
     async def connection(self) -> Connection:
@@ -91,6 +91,21 @@ class Upstream:
                 attempts -= 1
                 if not attempts:
                     raise UpstreamError(Reason.UPSTREAM_UNREACHABLE, "new connections end before anything is asked")
+
+    @property
+    def busy(self) -> int:
+        """Connections that a request has."""
+        return len(self._connector._acquired)
+
+    @property
+    def idle(self) -> int:
+        """Connections that wait for a request."""
+        return sum(map(len, self._connector._conns.values()))
+
+    @property
+    def waiting(self) -> int:
+        """Requests that wait for a connection."""
+        return sum(map(len, self._connector._waiters.values()))
 
     async def close(self) -> None:
         """Close every connection."""

@@ -89,7 +89,7 @@ def answer(data: bytes) -> Script:
 class RecordingBackend:
     """Listens on 127.0.0.1, one thread per connection. `octets` is everything that ever arrived, on any connection."""
 
-    def __init__(self) -> None:
+    def __init__(self, port: int = 0) -> None:
         self.script: Script = answer(OK)
         self.read: Callable[[Peer], Seen | None] = Peer.read_request
         """How one request is read: a test may make it stop in the middle."""
@@ -98,7 +98,7 @@ class RecordingBackend:
         self.connections = 0
         self.ended = 0
         self._changed = threading.Condition()
-        self._listener = socket.create_server(("127.0.0.1", 0))
+        self._listener = socket.create_server(("127.0.0.1", port))
         self.port = self._listener.getsockname()[1]
         self._open: set[socket.socket] = set()
         self._thread = threading.Thread(target=self._accept, daemon=True)

@@ -14,7 +14,7 @@ LAYERS = (
     ("_native",),
     ("config", "profiles"),
     ("signature",),
-    ("registry", "policy", "replay", "routing", "signing"),
+    ("registry", "policy", "replay", "routing", "signing", "balance"),
     ("onboarding",),
     ("steps", "several", "attempts", "pipeline"),
     ("observe", "explain"),

@@ -60,9 +60,9 @@ def _hosts(head: Head, config: Config, try_hosts: tuple[str, ...]) -> Iterator[t
     public = config.listen.public
     if public is not None:
         yield public.authority.encode(), "listen.public_url"
-    origin = None if config.upstream.url.startswith("unix:") else config.upstream.origin
-    if origin is not None:
-        yield origin.authority.encode(), "upstream.url"
+    for upstream in config.upstreams:
+        for origin in upstream.origins:
+            yield origin.authority.encode(), "upstream.servers" if upstream.servers else "upstream.url"
 
 
 def _authority(form: Form, host: bytes, source: str) -> Variation:

@@ -1,0 +1,1 @@
+"""Which server of an upstream gets a request, and which gets none for now: decisions, without any I/O."""

@@ -15,9 +15,7 @@ from gateway.config.table import read_table
 
 _URL: Final = '"http://host:port", "https://host:port" or "unix:///path", without path and query: paths go on unchanged'
 _FILE: Final = "the name of a PEM file"
-_SERVERS: Final = (
-    'a list such as ["http://10.0.0.1:80", {url = "http://10.0.0.2:80", weight = 2}], weights from 1 to 100'
-)
+_SERVERS: Final = 'a list such as ["http://a:80", {url = "http://b:80", weight = 2}], with weights from 1 to 100'
 _NAME: Final = "a name of at most 64 letters, digits, `-` and `_`"
 _PREFIXES: Final = 'a list of paths such as ["/api/v1/ota"], which stand for themselves and for all below them'
 _CHECK_PATH: Final = 'a path such as "/healthz"'

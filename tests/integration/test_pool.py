@@ -162,7 +162,7 @@ def test_backends_that_fail(backend: RecordingBackend, octets: bytes, goes_on: b
         assert pool.native.in_flight == 0
 
     backend.script = fail
-    run(test, backend.url, response_timeout_s=0.3)
+    run(test, backend.url, response_timeout_s=0.3, idle_timeout_s=0.3)
     backend.wait(lambda: backend.ended >= 1)
     assert len(backend.requests) == 2
 
@@ -336,7 +336,7 @@ def test_large_bodies_that_do_not_arrive(backend: RecordingBackend, tmp_path: Pa
         return got
 
     backend.read = stop
-    got = run(test, backend.url, response_timeout_s=0.3)
+    got = run(test, backend.url, response_timeout_s=0.3, idle_timeout_s=0.3)
     done.set()
     wanted = {
         "early answer": (413, None),

@@ -143,9 +143,9 @@ class Composed(msgspec.Struct, frozen=True, gc=False):
 
 
 class Refusal(msgspec.Struct, frozen=True, gc=False):
-    """One "no", with its `reason` and what is known: `detail` says more to the operator and never reaches the
-    device. `tells_who_is_known`: the registry was asked and no signature has held, so that the reason alone would tell
-    anybody who is registered."""
+    """One "no", with its `reason` and what is known: `detail` says more to the operator and never reaches the device,
+    `hint` what the operator may have to configure. `tells_who_is_known`: the registry was asked and no signature has
+    held, so that the reason alone would tell anybody who is registered."""
 
     reason: Reason
     detail: str = ""
@@ -153,6 +153,7 @@ class Refusal(msgspec.Struct, frozen=True, gc=False):
     allow: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     tells_who_is_known: bool = False
+    hint: str = ""
 
     @property
     def row(self) -> Row:

@@ -7,6 +7,7 @@ from typing import Final
 import msgspec
 
 from gateway._native import Candidate, Head, Refused, parse_digest, select
+from gateway.advice import SILENCE, Advice
 from gateway.attempts import OPERATION_LIMIT, Attempts, digest_required
 from gateway.clock import Clock
 from gateway.config import Config
@@ -59,6 +60,7 @@ class Pipeline:
     """Decides about requests. Knows nothing of sockets, stores and engines: their answers are handed to it.
 
     :param bundles: the authorities of `[[onboarding.ca]]`, kept current by somebody; None: as their files are now
+    :param advice: what the log line of a refusal may say beyond its reason
     """
 
     def __init__(
@@ -67,7 +69,9 @@ class Pipeline:
         clock: Clock,
         revocations: Revocations | None = None,
         bundles: Bundles | None = None,
+        advice: Advice = SILENCE,
     ) -> None:
+        self._advice = advice
         self._policy = config.policy
         self._mode = config.onboarding.mode
         self._serves_root_ca = config.onboarding.root_ca is not None
@@ -93,6 +97,8 @@ class Pipeline:
                 return Refusal(Reason.REQUEST_RESERVED, reserved.decode())
             match = self._routes.find(head)
             if isinstance(match, Refusal):
+                if match.reason is Reason.REQUEST_NO_ROUTE:
+                    return msgspec.structs.replace(match, hint=self._advice.route(head))
                 return match
             if match.kind == "off" or (match.kind == "onboarding" and self._mode == "off"):
                 return Refusal(Reason.REQUEST_ROUTE_OFF, match.route)
@@ -179,7 +185,8 @@ class Pipeline:
             # Another signature of the same client must be claimed as well, or it could be replayed alone (R13).
             return NeedVerification(request, need.client, rest[0], rest[1:], verified, failed)
         if not verified:
-            return Refusal(Reason.SIGNATURE_WRONG, who(need), request.client_id, notes=request.notes)
+            hint = self._advice.signature(need)
+            return Refusal(Reason.SIGNATURE_WRONG, who(need), request.client_id, notes=request.notes, hint=hint)
         if request.successor is not None:
             request = msgspec.structs.replace(request, operations=OPERATION_LIMIT - len(verified) - len(failed))
         return self._need_body(with_failures(request, verified, failed), in_field_order(request, verified))
@@ -253,7 +260,10 @@ class Pipeline:
                 self._rules.check_time(verified[0].candidate, self._clock.now())
                 return NeedKey(request, verified, body_verified)
         except Refused as refused:
-            return _refusal(refused, request.client_id, request.notes)
+            refusal = _refusal(refused, request.client_id, request.notes)
+            if refusal.reason is Reason.DIGEST_MISMATCH:
+                return msgspec.structs.replace(refusal, hint=self._advice.body(request.head))
+            return refusal
         return self._need_claim(request, verified, body_verified)
 
     def _check_body(self, request: Request, verified: Verified, body: BodyFacts) -> bool:

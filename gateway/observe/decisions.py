@@ -13,6 +13,8 @@ PATH_CHARACTERS: Final = 512
 TEXT_CHARACTERS: Final = 200
 """Longest text of the sender's in a line (R29); JSON escapes what stands in it."""
 
+HINT_CHARACTERS: Final = 800
+
 
 class Decided(Protocol):
     """What a line tells about; `gateway.proxy.exchange.Request` is one."""
@@ -47,6 +49,8 @@ class Decisions:
         fields["reason"] = refusal.reason.value
         if refusal.detail:
             fields["detail"] = refusal.detail if row.status == 500 else refusal.detail[:TEXT_CHARACTERS]
+        if refusal.hint:
+            fields["hint"] = refusal.hint[:HINT_CHARACTERS]
         if refusal.client_id:
             fields["client_id"] = refusal.client_id
         if refusal.notes:

@@ -7,6 +7,7 @@ from typing import Final
 
 from gateway.clock import Clock
 from gateway.config import Config
+from gateway.explain.brief import Brief
 from gateway.observe.decisions import Decisions
 from gateway.observe.log import Log
 from gateway.onboarding.bundles import Bundles
@@ -110,7 +111,7 @@ class Runtime:
         self.onboarding: Onboarding | None = None
         if self.recording is not None and config.onboarding.mode != "off":
             self.onboarding = self._make_onboarding(config, self.recording, clock)
-        pipeline = Pipeline(config, clock, self.revocations, bundles)
+        pipeline = Pipeline(config, clock, self.revocations, bundles, Brief(config, clock))
         verifier = Verifier(engines.choose(config.engine, config.source), loop)
         limits = config.limits
         self.spool = Spool(config.data_dir, limits.spool_bytes, max(1, limits.spool_total_bytes // workers))

@@ -16,7 +16,7 @@ LAYERS = (
     ("signature",),
     ("registry", "policy", "replay", "routing", "signing", "balance"),
     ("onboarding",),
-    ("steps", "several", "attempts", "pipeline"),
+    ("steps", "advice", "several", "attempts", "pipeline"),
     ("observe", "explain"),
     ("proxy", "admin"),
     ("demo",),

@@ -6,6 +6,7 @@ from typing import cast
 import msgspec
 
 from gateway._native import Head
+from gateway.config import Config
 from gateway.explain.facts import Facts
 from gateway.explain.report import Hint
 from gateway.explain.shown import shown
@@ -23,7 +24,7 @@ def hints(facts: Facts) -> Iterator[Hint]:
     if isinstance(match, Match):
         return
     if match.reason is Reason.REQUEST_NO_ROUTE:
-        yield from _no_route(facts)
+        yield from prefixes(facts.head, facts.config)
     elif match.reason is Reason.REQUEST_METHOD:
         allowed = ", ".join(match.allow)
         yield _hint(
@@ -37,12 +38,14 @@ def hints(facts: Facts) -> Iterator[Hint]:
         yield _ambiguous(facts, match)
 
 
-def _no_route(facts: Facts) -> Iterator[Hint]:
-    path, base_path = facts.head.path, facts.config.policy.base_path
-    segments = path.split(b"/")[1:]
+def prefixes(head: Head, config: Config) -> Iterator[Hint]:
+    """What was added to the path or removed from it, if a route takes the request without that."""
+    path, base_path = head.path, config.policy.base_path
+    segments = path.split(b"/", _DEPTH + 2)[1:]
     for depth in range(1, min(_DEPTH, len(segments) - 1) + 1):
         prefix = b"/" + b"/".join(segments[:depth])
-        if _finds(facts, path[len(prefix) :], "") or (base_path and _finds(facts, path[len(prefix) :], base_path)):
+        inner = path[len(prefix) :]
+        if _finds(head, config, inner, "") or (base_path and _finds(head, config, inner, base_path)):
             yield _hint(
                 "base-path",
                 f"The routes stand below {shown(prefix, 80)}",
@@ -53,7 +56,7 @@ def _no_route(facts: Facts) -> Iterator[Hint]:
                 " balancer not add the prefix",
             )
             return
-    if base_path and _finds(facts, path, ""):
+    if base_path and _finds(head, config, path, ""):
         yield _hint(
             "base-path",
             f"policy.base_path {base_path} is missing in the path",
@@ -62,7 +65,7 @@ def _no_route(facts: Facts) -> Iterator[Hint]:
             f"call {base_path}{shown(path, 120)}",
             f'set policy.base_path = "", or let the load balancer not remove {base_path}',
         )
-    elif path.endswith(b"/") and _finds(facts, path.rstrip(b"/"), base_path):
+    elif path.endswith(b"/") and _finds(head, config, path.rstrip(b"/"), base_path):
         yield _hint(
             "trailing-slash",
             "A slash too many at the end of the path",
@@ -72,12 +75,12 @@ def _no_route(facts: Facts) -> Iterator[Hint]:
         )
 
 
-def _finds(facts: Facts, path: bytes, base_path: str) -> bool:
+def _finds(head: Head, config: Config, path: bytes, base_path: str) -> bool:
     if not path.startswith(b"/"):
         return False
-    policy = msgspec.structs.replace(facts.config.policy, base_path=base_path)
-    table = RouteTable(msgspec.structs.replace(facts.config, policy=policy))
-    return isinstance(table.find(cast("Head", _Place(path, facts.head.method))), Match)
+    policy = msgspec.structs.replace(config.policy, base_path=base_path)
+    table = RouteTable(msgspec.structs.replace(config, policy=policy))
+    return isinstance(table.find(cast("Head", _Place(path, head.method))), Match)
 
 
 class _Place(msgspec.Struct, frozen=True):

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from itertools import islice
 from typing import Final
 
 from gateway._native import Head
@@ -11,6 +12,9 @@ from gateway.explain.shown import shown
 from gateway.routing.locate import normal_authority
 
 _PORTS: Final = (b"443", b"80", b"8080", b"8443")
+_FEW: Final = 4
+"""Fields and hosts that are looked at: a sender can write thousands (R5)."""
+
 _FORWARDED_HOST: Final = re.compile(rb'host="?([^";,\s]+)', re.IGNORECASE)
 
 
@@ -47,13 +51,13 @@ def authorities(form: Form, head: Head, config: Config, try_hosts: tuple[str, ..
 
 def _hosts(head: Head, config: Config, try_hosts: tuple[str, ...]) -> Iterator[tuple[bytes, str]]:
     yield head.host, "Host"
-    for value in head.values(b"x-forwarded-host"):
-        for host in value.split(b","):
+    for value in head.values(b"x-forwarded-host")[:_FEW]:
+        for host in value.split(b",", _FEW)[:_FEW]:
             yield host.strip(), "X-Forwarded-Host"
-    for value in head.values(b"forwarded"):
-        for match in _FORWARDED_HOST.finditer(value):
+    for value in head.values(b"forwarded")[:_FEW]:
+        for match in islice(_FORWARDED_HOST.finditer(value), _FEW):
             yield match[1], "Forwarded"
-    for value in head.values(b"x-original-host"):
+    for value in head.values(b"x-original-host")[:_FEW]:
         yield value, "X-Original-Host"
     for text in try_hosts:
         yield text.encode(), "--try-host"

@@ -55,7 +55,7 @@ cdef const uint8_t* octets_of(object value, Py_ssize_t size) except NULL:
     return <const uint8_t*>PyBytes_AS_STRING(value)
 
 
-cdef list answers(mbx_status status, const bint* sound, Py_ssize_t count):
-    # Four bits of `status` a lane, 0 where the signature holds.
+cdef list answers(mbx_status status, unsigned int unsound, Py_ssize_t count):
+    # Four bits of `status` a lane, 0 where the signature holds; one bit of `unsound`, 1 where it must not.
     cdef Py_ssize_t i
-    return [bool(sound[i] and (status >> (4 * i)) & 0xF == 0) for i in range(count)]
+    return [(status >> (4 * i)) & 0xF == 0 and not unsound >> i & 1 for i in range(count)]

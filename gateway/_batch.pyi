@@ -3,7 +3,7 @@ only.
 
 A lane is a tuple of three `bytes`: the key's point, the signature, and what was signed. Each call takes one to eight
 lanes and answers each, in order; one lane costs as much as eight. True is never said of a signature whose numbers are
-out of range or in a second encoding. The GIL is released meanwhile.
+out of range. The GIL is released meanwhile.
 """
 
 from typing import Final, TypeAlias

@@ -175,8 +175,11 @@ def test_a_cancelled_request_is_forgotten(loop: asyncio.AbstractEventLoop, verif
     gone, stays = verifier.ask(GOOD), verifier.ask(BAD)
     assert isinstance(gone, asyncio.Future)
     assert isinstance(stays, asyncio.Future)
+    told: list[Any] = []
+    loop.set_exception_handler(lambda _, context: told.append(context))
     gone.cancel()
     tick(loop)
+    assert told == []
     assert gone.cancelled()
     assert stays.result() is False
 

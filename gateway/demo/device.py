@@ -20,7 +20,7 @@ class Device:
         self.algorithm = algorithm
         self._key = key
         self._root = f"{origin}/api/v1/clients/{client_id}"
-        self._origin = origin
+        self.origin = origin
         self._etag: str | None = None
         self._deployment_id = str(uuid.uuid4())
         self._bundle_path: str | None = None
@@ -70,7 +70,7 @@ class Device:
         """GET of the bundle that the last manifest named; None before there was one."""
         if self._bundle_path is None:
             return None
-        request = Request("GET", self._origin + self._bundle_path, fields=(("Accept", BUNDLE_TYPE),))
+        request = Request("GET", self.origin + self._bundle_path, fields=(("Accept", BUNDLE_TYPE),))
         return sign(request, self._key, SignOptions(created=now, alg=self.algorithm))
 
     def change_key(self, key: PrivateKey) -> None:

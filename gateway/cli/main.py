@@ -19,6 +19,7 @@ _COMMANDS: Final = {
     "store": "Examine a store, back a registry up, or move it to another store.",
     "sign": "Sign a request as a device does, and print or send it.",
     "explain": "Show step by step what the gateway sees in a request.",
+    "fleet": "Simulate a fleet of devices against a gateway, and time every answer.",
     "demo": "Run a gateway, a WFM and a fleet of devices on this machine.",
 }
 _OPERATOR_ERROR: Final = 2

@@ -1,11 +1,9 @@
 """Devices that nobody knows at first: they onboard through the gateway and work; one rotates, one is revoked."""
 
 import asyncio
-import base64
 import datetime
 import json
 import time
-import uuid
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
@@ -14,6 +12,7 @@ import msgspec
 
 from gateway.demo import load
 from gateway.demo.device import Device
+from gateway.demo.enrolment import JSON, certificate_body, onboarding_request
 from gateway.demo.installation import PUBLIC_URL, Installation
 from gateway.demo.pki import Authority, Identity, issue
 from gateway.demo.tally import ACCEPTED, Tally
@@ -27,7 +26,6 @@ IN_FORCE_S: Final = 1.0
 _LONGEST_S: Final = 15.0
 _ONBOARDED, _ROTATES, _REVOKED = 0.3, 0.4, 0.6
 """At which shares of the run the last newcomer has onboarded, one of them rotates, and one is revoked."""
-_JSON: Final = (("Content-Type", "application/json"),)
 
 
 class Lives:
@@ -100,7 +98,14 @@ class Lives:
             ids.append(answer["clientId"])
 
         for kind in ("onboarding", "onboarding again"):
-            if await self._ask(session, kind, Step(_plain(_onboarding(identity, key)), None, heard)) != ACCEPTED:
+            if (
+                await self._ask(
+                    session,
+                    kind,
+                    Step(_plain(onboarding_request(identity, key, PUBLIC_URL, int(time.time()))), None, heard),
+                )
+                != ACCEPTED
+            ):
                 return None
         if ids[0] != ids[1]:
             self._tally.add("one id for one key", "", None, f"{ids[0]} and {ids[1]}", 0.0)
@@ -131,7 +136,7 @@ class Lives:
         await asyncio.sleep(IN_FORCE_S)
         got = await self._report(session, "report when revoked", device, Reason.KEY_REVOKED)
         key = load_private_key(identity.key_pem)
-        step = Step(_plain(_onboarding(identity, key)), Reason.KEY_REMOVED)
+        step = Step(_plain(onboarding_request(identity, key, PUBLIC_URL, int(time.time()))), Reason.KEY_REMOVED)
         again = await self._ask(session, "onboarding when revoked", step)
         self.revoked += got == Reason.KEY_REVOKED
         self._say(f"{device.client_id} is revoked: its next request got {got}, onboarding again {again}.")
@@ -156,19 +161,11 @@ def _plain(signed: SignedRequest) -> Message:
     return Message(signed.method, signed.target, signed.fields, signed.body)
 
 
-def _body(identity: Identity) -> bytes:
-    return json.dumps({"certificate": base64.b64encode(identity.certificate_pem).decode()}).encode()
-
-
-def _onboarding(identity: Identity, key: PrivateKey) -> SignedRequest:
-    request = Request("POST", f"{PUBLIC_URL}/api/v1/onboarding", _body(identity), _JSON)
-    # Two of one second would be one message twice without a nonce: a replay (R13).
-    return sign(request, key, SignOptions(created=int(time.time()), alg=identity.algorithm, nonce=uuid.uuid4().hex))
-
-
 def _rotation(device: Device, old_key: PrivateKey, successor: Identity, new_key: PrivateKey) -> Message:
     """Signed by both keys over the same components (R23)."""
-    request = Request("POST", f"{PUBLIC_URL}/api/v1/clients/{device.client_id}/certificate", _body(successor), _JSON)
+    request = Request(
+        "POST", f"{PUBLIC_URL}/api/v1/clients/{device.client_id}/certificate", certificate_body(successor), JSON
+    )
     options = SignOptions(created=int(time.time()), alg=device.algorithm, send_alg=True, label="old")
     first = sign(request, old_key, options)
     return _plain(sign_also(first, request, new_key, msgspec.structs.replace(options, label="new", tag=TAG)))

@@ -1,18 +1,18 @@
 """Sends the traffic at a fixed rate, whether answers come or not (open loop), and judges each answer."""
 
 import asyncio
-import json
 import time
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Final
 
 import aiohttp
 import msgspec
 from multidict import CIMultiDict
 from yarl import URL
 
-from gateway.demo.tally import ACCEPTED, Tally
+from gateway.demo.tally import Tally
 from gateway.demo.traffic import Message, Shot, Step, Traffic
+from gateway.demo.verdict import verdict
 
 CONNECTIONS: Final = 256
 IN_FLIGHT: Final = 4096
@@ -90,18 +90,7 @@ async def send(session: aiohttp.ClientSession, connect_to: str, step: Step) -> s
         return f"no answer ({type(error).__name__})"
     if step.heard is not None and response.status < 400:
         step.heard(response.status, response.headers.get("ETag"), body)
-    return verdict(response.status, response.content_type, body)
-
-
-def verdict(status: int, content_type: str, body: bytes) -> str:
-    """What an answer means: accepted if the WFM gave it and was content, the gateway's reason, or the bare status."""
-    if status < 400:
-        return ACCEPTED
-    if content_type == "application/problem+json":
-        problem: Any = json.loads(body)
-        if isinstance(problem, dict) and "reason" in problem:
-            return str(problem["reason"])
-    return f"status {status}"
+    return verdict(response.status, body)
 
 
 def _fields(message: Message) -> CIMultiDict[str]:

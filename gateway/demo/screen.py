@@ -3,7 +3,7 @@
 import contextlib
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Final
 
 from rich import box
@@ -59,20 +59,24 @@ class Screen:
             finally:
                 self._live = None
 
-    def show(self, tally: Tally, elapsed_s: float) -> None:
-        """The state of the run now."""
+    def show(self, tally: Tally, elapsed_s: float, more: str = "") -> None:
+        """The state of the run now; `more` stands behind it."""
         if self._live is not None:
-            self._live.update(self._tables(tally, elapsed_s), refresh=True)
+            self._live.update(Group(self._tables(tally, elapsed_s), Text(more)), refresh=True)
         elif elapsed_s >= self._next_line:
             self._next_line = elapsed_s + LINE_S
-            self.say(headline(tally, elapsed_s))
+            self.say(f"{headline(tally, elapsed_s)}  {more}".rstrip())
 
     def summarise(self, summary: Summary) -> None:
         """The last word."""
+        self.conclude(summary.tally, summary.sent_s, _words(summary))
+
+    def conclude(self, tally: Tally, sent_s: float, words: Iterable[str]) -> None:
+        """The tables, and the sentences below them."""
         if self._quiet:
             return
-        self._console.print(self._tables(summary.tally, summary.sent_s))
-        for line in _words(summary):
+        self._console.print(self._tables(tally, sent_s))
+        for line in words:
             self.say(line)
 
     def _tables(self, tally: Tally, elapsed_s: float) -> RenderableType:
@@ -94,7 +98,7 @@ class Screen:
         # In a file or pipe nothing is wrapped: there is no width to fit into.
         wrapped = self._console.is_terminal
         line = Text(headline(tally, elapsed_s), "bold", no_wrap=not wrapped, overflow="fold" if wrapped else "ignore")
-        return Group(line, verdicts, algorithms)
+        return Group(line, verdicts, *([algorithms] if tally.by_algorithm else []))
 
 
 class Counting:

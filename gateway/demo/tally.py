@@ -30,8 +30,16 @@ class Latencies:
         for bucket in sorted(self._buckets):
             left -= self._buckets[bucket]
             if left <= 0:
-                return 1000 * math.exp(bucket * _RESOLUTION)
+                return 1000 * min(math.exp(bucket * _RESOLUTION), self.longest_s)
         return 0.0
+
+    def curve(self) -> list[tuple[float, float]]:
+        """Milliseconds, and the share of all (0 to 1) that took no longer, ascending."""
+        points, so_far = [], 0
+        for bucket in sorted(self._buckets):
+            so_far += self._buckets[bucket]
+            points.append((1000 * math.exp(bucket * _RESOLUTION), so_far / self.count))
+        return points
 
 
 class Tally:

@@ -19,11 +19,12 @@ LAYERS = (
     ("steps", "advice", "several", "attempts", "pipeline"),
     ("observe", "explain"),
     ("proxy", "admin"),
-    ("demo",),
+    ("demo", "fleet"),
+    ("bench",),
     ("cli",),
 )
 RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}
-WITH_IO = ("proxy", "admin", "demo")
+WITH_IO = ("proxy", "admin", "demo", "fleet", "bench")
 
 
 def modules() -> list[Path]:

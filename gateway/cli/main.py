@@ -20,6 +20,7 @@ _COMMANDS: Final = {
     "sign": "Sign a request as a device does, and print or send it.",
     "explain": "Show step by step what the gateway sees in a request.",
     "fleet": "Simulate a fleet of devices against a gateway, and time every answer.",
+    "bench": "Measure what verification costs here, and how many devices a core carries.",
     "demo": "Run a gateway, a WFM and a fleet of devices on this machine.",
 }
 _OPERATOR_ERROR: Final = 2

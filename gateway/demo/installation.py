@@ -122,7 +122,7 @@ async def running(folder: Path, workers: int | None) -> AsyncIterator[Installati
     )
     try:
         wfm_url = wfm.lines()[0]
-        address = f"127.0.0.1:{_free_port()}"
+        address = f"127.0.0.1:{free_port()}"
         lines = f"workers = {workers}\n" if workers else ""
         config = _CONFIG.format(
             address=address, public_url=PUBLIC_URL, workers=lines, upstream=wfm_url, store=STORE, ca=CA_FILE
@@ -146,7 +146,8 @@ async def running(folder: Path, workers: int | None) -> AsyncIterator[Installati
         await wfm.stop()
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port of the loopback interface that nobody listens on now."""
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port: int = probe.getsockname()[1]
         return port

@@ -56,6 +56,11 @@ class Child:
         return child
 
     @property
+    def pid(self) -> int:
+        """Process id."""
+        return self._process.pid
+
+    @property
     def alive(self) -> bool:
         """Does it still run?"""
         return self._process.returncode is None

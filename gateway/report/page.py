@@ -17,7 +17,7 @@ font:15px/1.5 system-ui,-apple-system,"Segoe UI",Roboto,"Helvetica Neue",Arial,s
 h1{font-size:1.5rem}h2{font-size:1.15rem;margin-top:2.2rem}p.soft,dt{color:var(--soft)}
 dl{display:grid;grid-template-columns:max-content 1fr;gap:.1rem 1rem}dd{margin:0;overflow-wrap:anywhere}
 .wide{overflow-x:auto}table{border-collapse:collapse;margin:.6rem 0;font-variant-numeric:tabular-nums}
-th,td{padding:.2rem .9rem .2rem 0;border-bottom:1px solid var(--line);text-align:right;vertical-align:top}
+th,td{padding:.2rem .9rem .2rem 0;border-bottom:1px solid var(--line);text-align:right;white-space:nowrap}
 th:first-child,td:first-child{text-align:left}figure{margin:1.2rem 0}
 .answer{border-left:4px solid var(--good);padding:.2rem 1rem;font-size:1.05rem}.bad{border-color:var(--bad)}
 """

@@ -1,0 +1,1 @@
+"""The benchmark: what verification costs on this machine, in pieces and through a gateway that runs."""

@@ -15,7 +15,6 @@ from gateway.bench.processes import Family, cpu_s
 from gateway.demo.device import Device
 from gateway.demo.tally import ACCEPTED, Latencies
 from gateway.demo.verdict import verdict
-from gateway.fleet.approach import ask
 from gateway.fleet.pacing import until
 from gateway.fleet.wire import Pool
 from gateway.signing import SignedRequest, raw
@@ -152,8 +151,9 @@ def _tampered(request: SignedRequest) -> bytes:
 
 
 async def _judged(pool: Pool, octets: bytes) -> str:
-    status, content = await ask(pool, octets)
-    return f"{status} {verdict(status, content) if status else content.decode(errors='replace')}"
+    reply = await pool.ask(octets)
+    got = verdict(reply.status, reply.content) if reply.status else reply.content.decode(errors="replace")
+    return f"{reply.status} {got}"
 
 
 def _between(before: float | None, after: float | None) -> float | None:

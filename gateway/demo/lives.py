@@ -7,7 +7,6 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
-import aiohttp
 import msgspec
 
 from gateway.demo import load
@@ -17,6 +16,8 @@ from gateway.demo.installation import PUBLIC_URL, Installation
 from gateway.demo.pki import Authority, Identity, issue
 from gateway.demo.tally import ACCEPTED, Tally
 from gateway.demo.traffic import Message, Step, Traffic, marked
+from gateway.fleet.pacing import until
+from gateway.fleet.wire import Pool
 from gateway.onboarding.rotation import TAG
 from gateway.reasons import Reason
 from gateway.signing import PrivateKey, Request, SignedRequest, SignOptions, load_private_key, sign, sign_also
@@ -68,11 +69,11 @@ class Lives:
             return
         began = asyncio.get_running_loop().time()
         devices: list[Device] = []
-        async with load.session() as session:
+        with load.connected(self._site.gateway_url) as pool:
             for number, identity in enumerate(self._newcomers):
                 if await self._stopped(stop, began, _ONBOARDED * number / len(self._newcomers)):
                     return
-                device = await self._onboard(session, identity)
+                device = await self._onboard(pool, identity)
                 if device is None:
                     return  # the tally has the verdict
                 devices.append(device)
@@ -80,15 +81,14 @@ class Lives:
                     self._traffic.join(device)
             self._say(f"{self.onboarded} unknown devices have onboarded through the gateway.")
             if not await self._stopped(stop, began, _ROTATES):
-                await self._rotate(session, devices[0], self._newcomers[0])
+                await self._rotate(pool, devices[0], self._newcomers[0])
             if not await self._stopped(stop, began, _REVOKED):
-                await self._revoke(session, devices[-1], self._newcomers[-1])
+                await self._revoke(pool, devices[-1], self._newcomers[-1])
 
     async def _stopped(self, stop: asyncio.Event, began: float, share: float) -> bool:
-        delay_s = began + share * self._span_s - asyncio.get_running_loop().time()
-        return await load.is_set_before(stop, delay_s)
+        return await until(began + share * self._span_s, stop)
 
-    async def _onboard(self, session: aiohttp.ClientSession, identity: Identity) -> Device | None:
+    async def _onboard(self, pool: Pool, identity: Identity) -> Device | None:
         """Onboard, twice as devices do that did not hear the answer, and report once."""
         key = load_private_key(identity.key_pem)
         ids: list[str] = []
@@ -100,7 +100,7 @@ class Lives:
         for kind in ("onboarding", "onboarding again"):
             if (
                 await self._ask(
-                    session,
+                    pool,
                     kind,
                     Step(_plain(onboarding_request(identity, key, PUBLIC_URL, int(time.time()))), None, heard),
                 )
@@ -111,47 +111,45 @@ class Lives:
             self._tally.add("one id for one key", "", None, f"{ids[0]} and {ids[1]}", 0.0)
             return None
         device = Device(ids[0], key, identity.algorithm, PUBLIC_URL)
-        await self._report(session, "newcomer's report", device)
+        await self._report(pool, "newcomer's report", device)
         self.onboarded += 1
         return device
 
-    async def _rotate(self, session: aiohttp.ClientSession, device: Device, identity: Identity) -> None:
+    async def _rotate(self, pool: Pool, device: Device, identity: Identity) -> None:
         now = datetime.datetime.now(datetime.UTC)
         successor = await asyncio.to_thread(issue, self._authority, identity.name, identity.algorithm, now)
         new_key = load_private_key(successor.key_pem)
         rotation = _rotation(device, load_private_key(identity.key_pem), successor, new_key)
-        if await self._ask(session, "rotation", Step(rotation, None)) != ACCEPTED:
+        if await self._ask(pool, "rotation", Step(rotation, None)) != ACCEPTED:
             return
         await asyncio.sleep(IN_FORCE_S)
-        with_old = await self._report(session, "report with the old key", device)
+        with_old = await self._report(pool, "report with the old key", device)
         device.change_key(new_key)
-        with_new = await self._report(session, "report with the new key", device)
+        with_new = await self._report(pool, "report with the new key", device)
         if with_old != ACCEPTED or with_new != ACCEPTED:
             return
         self.rotated += 1
         self._say(f"{device.client_id} has given itself a new certificate; its old key is accepted beside the new one.")
 
-    async def _revoke(self, session: aiohttp.ClientSession, device: Device, identity: Identity) -> None:
+    async def _revoke(self, pool: Pool, device: Device, identity: Identity) -> None:
         await asyncio.to_thread(self._site.revoke, device.client_id)
         await asyncio.sleep(IN_FORCE_S)
-        got = await self._report(session, "report when revoked", device, Reason.KEY_REVOKED)
+        got = await self._report(pool, "report when revoked", device, Reason.KEY_REVOKED)
         key = load_private_key(identity.key_pem)
         step = Step(_plain(onboarding_request(identity, key, PUBLIC_URL, int(time.time()))), Reason.KEY_REMOVED)
-        again = await self._ask(session, "onboarding when revoked", step)
+        again = await self._ask(pool, "onboarding when revoked", step)
         self.revoked += got == Reason.KEY_REVOKED
         self._say(f"{device.client_id} is revoked: its next request got {got}, onboarding again {again}.")
 
-    async def _report(
-        self, session: aiohttp.ClientSession, kind: str, device: Device, expected: Reason | None = None
-    ) -> str:
+    async def _report(self, pool: Pool, kind: str, device: Device, expected: Reason | None = None) -> str:
         step = Step(marked(device.status_report(int(time.time()))), expected)
-        return await self._ask(session, kind, step, device.algorithm.value)
+        return await self._ask(pool, kind, step, device.algorithm.value)
 
-    async def _ask(self, session: aiohttp.ClientSession, kind: str, step: Step, algorithm: str = "") -> str:
+    async def _ask(self, pool: Pool, kind: str, step: Step, algorithm: str = "") -> str:
         """Send, count, and return the verdict. `algorithm` is given for what the WFM counts as signed."""
         loop = asyncio.get_running_loop()
         due = loop.time()
-        got = await load.send(session, self._site.gateway_url, step)
+        got = await load.send(pool, step)
         self._tally.add(kind, algorithm, step.expected, got, loop.time() - due)
         return got
 

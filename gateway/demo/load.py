@@ -1,26 +1,25 @@
 """Sends the traffic at a fixed rate, whether answers come or not (open loop), and judges each answer."""
 
 import asyncio
+import contextlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Final
+from urllib.parse import urlsplit
 
-import aiohttp
 import msgspec
-from multidict import CIMultiDict
-from yarl import URL
 
 from gateway.demo.tally import Tally
-from gateway.demo.traffic import Message, Shot, Step, Traffic
+from gateway.demo.traffic import Shot, Step, Traffic
 from gateway.demo.verdict import verdict
+from gateway.fleet.pacing import until
+from gateway.fleet.wire import Pool, Target
 
 CONNECTIONS: Final = 256
 IN_FLIGHT: Final = 4096
 """More shots than that under way, and the gateway is simply too slow for the rate: the run ends early and says so."""
-TIMEOUT_S: Final = 10.0
 LATE_S: Final = 1.0
 """A load generator that is later than that at the end of the run leaves the rest out."""
-_NOT_OURS: Final = ("Accept", "Accept-Encoding", "Content-Type", "User-Agent")
 
 
 class Sent(msgspec.Struct, frozen=True):
@@ -43,7 +42,7 @@ class Load:
     async def run(self, rate_per_s: float, duration_s: float, stop: asyncio.Event) -> Sent:
         """Send until `duration_s` has passed, `stop` is set or the gateway falls far behind."""
         loop = asyncio.get_running_loop()
-        async with session() as connection:
+        with connected(self._connect_to) as pool:
             started = loop.time()
             try:
                 sent = 0
@@ -52,12 +51,12 @@ class Load:
                     shot = self._traffic.next(int(self._now()))
                     due = started + sent / rate_per_s
                     sent += len(shot.steps)
-                    if await is_set_before(stop, due - loop.time()) or loop.time() > started + duration_s + LATE_S:
+                    if await until(due, stop) or loop.time() > started + duration_s + LATE_S:
                         break
                     self._tally.lagged(loop.time() - due)
                     if len(self._under_way) >= IN_FLIGHT:
                         return Sent(loop.time() - started, kept_up=False)
-                    task = loop.create_task(self._fire(connection, shot, due))
+                    task = loop.create_task(self._fire(pool, shot, due))
                     self._under_way.add(task)
                     task.add_done_callback(self._under_way.discard)
                 return Sent(loop.time() - started, kept_up=True)
@@ -65,57 +64,32 @@ class Load:
                 if self._under_way:
                     await asyncio.wait(self._under_way)
 
-    async def _fire(self, session: aiohttp.ClientSession, shot: Shot, due: float) -> None:
+    async def _fire(self, pool: Pool, shot: Shot, due: float) -> None:
         loop = asyncio.get_running_loop()
         for step in shot.steps:
-            got = await send(session, self._connect_to, step)
+            got = await send(pool, step)
             self._tally.add(shot.kind, shot.algorithm, step.expected, got, loop.time() - due)
             due = loop.time()
 
 
-async def send(session: aiohttp.ClientSession, connect_to: str, step: Step) -> str:
+async def send(pool: Pool, step: Step) -> str:
     """Send one message; what its answer means, as `verdict` says it."""
-    message = step.message
+    reply = await pool.ask(step.message.octets())
+    if reply.status == 0:
+        return f"no answer ({reply.content.decode(errors='replace')})"
+    if step.heard is not None and reply.status < 400:
+        step.heard(reply.status, None if reply.etag is None else reply.etag.decode(), reply.content)
+    return verdict(reply.status, reply.content)
+
+
+@contextlib.contextmanager
+def connected(url: str) -> Iterator[Pool]:
+    """Connections to `http://host:port`, as devices have them."""
+    parts = urlsplit(url)
+    assert parts.hostname is not None
+    assert parts.port is not None
+    pool = Pool(Target(parts.hostname, parts.port), CONNECTIONS)
     try:
-        async with session.request(
-            message.method,
-            # The target goes out byte for byte.
-            URL(connect_to + message.target, encoded=True),
-            headers=_fields(message),
-            data=message.body or None,
-            allow_redirects=False,
-        ) as response:
-            body = await response.read()
-    except (aiohttp.ClientError, TimeoutError) as error:
-        return f"no answer ({type(error).__name__})"
-    if step.heard is not None and response.status < 400:
-        step.heard(response.status, response.headers.get("ETag"), body)
-    return verdict(response.status, body)
-
-
-def _fields(message: Message) -> CIMultiDict[str]:
-    return CIMultiDict(field for field in message.fields if field[0].lower() != "content-length")
-
-
-def session() -> aiohttp.ClientSession:
-    """As devices connect: nothing is added to what they signed."""
-    return aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(limit=CONNECTIONS),
-        cookie_jar=aiohttp.DummyCookieJar(),
-        auto_decompress=False,
-        skip_auto_headers=_NOT_OURS,
-        timeout=aiohttp.ClientTimeout(total=TIMEOUT_S),
-    )
-
-
-async def is_set_before(stop: asyncio.Event, delay_s: float) -> bool:
-    """Wait `delay_s`, or until `stop` is set; true if it is."""
-    if delay_s > 0:
-        try:
-            async with asyncio.timeout(delay_s):
-                await stop.wait()
-        except TimeoutError:
-            return False
-    elif not stop.is_set():
-        await asyncio.sleep(0)  # behind schedule: let answers in, too
-    return stop.is_set()
+        yield pool
+    finally:
+        pool.close()

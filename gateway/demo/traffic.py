@@ -35,6 +35,11 @@ class Message(msgspec.Struct, frozen=True):
     fields: tuple[tuple[str, str], ...]
     body: bytes = b""
 
+    def octets(self) -> bytes:
+        """The whole of it, as RFC 9112 writes it."""
+        lines = [f"{self.method} {self.target} HTTP/1.1", *(f"{name}: {value}" for name, value in self.fields)]
+        return "\r\n".join([*lines, "", ""]).encode() + self.body
+
 
 class Step(msgspec.Struct, frozen=True):
     """One message and what must become of it: None, that it reaches the WFM, or the reason why it is refused."""

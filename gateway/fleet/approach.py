@@ -1,6 +1,5 @@
 """Before the clock starts: find the target, and make sure that it is there, verifies, and knows the devices."""
 
-import asyncio
 import ssl
 from typing import Final
 
@@ -43,13 +42,6 @@ def read_target(url: str, public_url: str | None, ca_file: str | None) -> Target
     return Target(origin.host, origin.port, tls, origin.host if seen is None else seen.host)
 
 
-async def ask(pool: Pool, octets: bytes) -> tuple[int, bytes]:
-    """Status and content of one answer; status 0: there was none, and the content says why."""
-    answered: asyncio.Future[tuple[int, bytes]] = asyncio.get_running_loop().create_future()
-    pool.send(octets, lambda status, _etag, content: answered.set_result((status, content)))
-    return await answered
-
-
 async def reach(pool: Pool, url: str, origin: str) -> None:
     """See that somebody answers, and refuses what is not signed.
 
@@ -57,9 +49,12 @@ async def reach(pool: Pool, url: str, origin: str) -> None:
     """
     _, authority, target = split_url(f"{origin}/api/v1/clients/nobody/deployments")
     unsigned = f"GET {target} HTTP/1.1\r\nHost: {authority}\r\n\r\n".encode()
-    status, content = await ask(pool, unsigned)
+    reply = await pool.ask(unsigned)
+    status = reply.status
     if status == 0:
-        raise _invalid(f"{url} cannot be reached ({content.decode(errors='replace')}): is the gateway running there?")
+        raise _invalid(
+            f"{url} cannot be reached ({reply.content.decode(errors='replace')}): is the gateway running there?"
+        )
     if status < 400:
         raise _invalid(
             f"{url} answers {status} to a request without a signature: it does not verify, so there is nothing to "
@@ -80,10 +75,11 @@ async def greet(pool: Pool, url: str, origin: str, credential: Credential, now_s
     """
     key = load_private_key(credential.key, name=f"the key of {credential.client_id}")
     device = Device(credential.client_id, key, algorithms_of(key)[0], origin)
-    status, content = await ask(pool, raw(device.poll(now_s)))
-    got = verdict(status, content)
+    reply = await pool.ask(raw(device.poll(now_s)))
+    status = reply.status
+    got = verdict(status, reply.content)
     if status == 0 or status >= 500:
-        why = content.decode(errors="replace") if status == 0 else got
+        why = reply.content.decode(errors="replace") if status == 0 else got
         raise _invalid(f"{url} does not serve {credential.client_id} ({why}): is the WFM behind it running?")
     if got != ACCEPTED and not got.startswith("status "):  # the gateway's word, not the WFM's
         advice = next((says for reason, says in _ADVICE.items() if reason == got), "see `wfm-gateway explain`")

@@ -9,7 +9,6 @@ from typing import Any, Final
 from gateway.demo.enrolment import onboarding_request
 from gateway.demo.pki import Identity
 from gateway.demo.verdict import verdict
-from gateway.fleet.approach import ask
 from gateway.fleet.devices import Credential
 from gateway.fleet.wire import Pool
 from gateway.reasons import ConfigError, Reason
@@ -51,7 +50,8 @@ async def _one(pool: Pool, url: str, origin: str, identity: Identity) -> str:
         if attempt:
             await asyncio.sleep(PAUSE_S)
         request = onboarding_request(identity, key, origin, int(time.time()))
-        status, content = await ask(pool, raw(request))
+        reply = await pool.ask(raw(request))
+        status, content = reply.status, reply.content
         if status in (200, 201):
             answer: Any = json.loads(content)
             return str(answer["clientId"])

@@ -13,6 +13,8 @@ async def until(due: float, stop: asyncio.Event, precise: bool = False) -> bool:
     :param precise: spend a core on being in time to some µs; otherwise it may be a millisecond late
     """
     loop = asyncio.get_running_loop()
+    if loop.time() >= due:
+        await asyncio.sleep(0)  # behind schedule: let answers in, too
     while not stop.is_set() and (left := due - loop.time()) > 0:
         if precise and left < _TIMER_S:
             await asyncio.sleep(0)

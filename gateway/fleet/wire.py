@@ -32,6 +32,14 @@ class Target(msgspec.Struct, frozen=True):
     server_name: str | None = None
 
 
+class Reply(msgspec.Struct, frozen=True):
+    """One answer; status 0 is none, and then the content says why."""
+
+    status: int
+    etag: bytes | None
+    content: bytes
+
+
 class Pool:
     """At most `limit` connections to `target`."""
 
@@ -66,6 +74,17 @@ class Pool:
             connection.drop()
         self._waiting.append((octets, done))
         self._open()
+
+    async def ask(self, octets: bytes) -> Reply:
+        """Send one request and wait for its answer."""
+        answered: asyncio.Future[Reply] = self._loop.create_future()
+
+        def done(status: int, etag: bytes | None, content: bytes) -> None:
+            if not answered.done():
+                answered.set_result(Reply(status, etag, content))
+
+        self.send(octets, done)
+        return await answered
 
     def close(self) -> None:
         """Drop every connection; requests under way are answered with 0."""

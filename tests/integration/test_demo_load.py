@@ -71,7 +71,7 @@ def test_honest_traffic_is_as_expected() -> None:
 def test_no_answer_is_a_verdict_of_its_own() -> None:
     _, tally = run(_fails, bad=0.0, rate_per_s=50, duration_s=0.2)
     assert tally.mismatches == tally.all.count == 10
-    assert {got for _, _, got in tally.verdicts} == {"no answer (ServerDisconnectedError)"}
+    assert {got for _, _, got in tally.verdicts} == {"no answer (connection closed)"}
 
 
 def test_slow_answers_do_not_slow_the_sending() -> None:

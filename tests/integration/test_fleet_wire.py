@@ -5,11 +5,16 @@ from collections.abc import Awaitable, Callable
 
 import uvloop
 
-from gateway.fleet.approach import ask
 from gateway.fleet.wire import Pool, Target
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 GET = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
+
+
+async def ask(pool: Pool, octets: bytes) -> tuple[int, bytes]:
+    reply = await pool.ask(octets)
+    return reply.status, reply.content
+
 
 Server = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 Talk = Callable[[Pool], Awaitable[None]]

@@ -13,7 +13,7 @@ from typing import Final
 import msgspec
 import uvloop
 
-from gateway.bench import site
+from gateway.bench import engines, site
 from gateway.bench.cases import keys, make_case
 from gateway.bench.claims import measure_claims
 from gateway.bench.load import POLL, REPORT, Proof, Sent, paced, presigned, prove, saturate
@@ -29,7 +29,7 @@ from gateway.demo.tally import Latencies
 from gateway.fleet import descriptors
 from gateway.fleet.wire import Pool, Target
 from gateway.model import Algorithm
-from gateway.signature.engine import CryptographyEngine, Engine
+from gateway.signature.engine import Engine
 from gateway.signing import load_private_key
 
 P256: Final = Algorithm.ECDSA_P256_SHA256
@@ -55,7 +55,7 @@ def bench(settings: Settings, screen: Screen) -> Result:
     """
     plan = settings.plan
     descriptors.reserve(settings.connections)
-    engine = CryptographyEngine()
+    engine = engines.in_use()
     screen.say("What one verification costs, in pieces ...")
     with _folder() as folder:
         with screen.counting("pieces of a verification", 2 * (plan.rounds + 1) + 2) as counting:
@@ -87,7 +87,7 @@ def _pieces(
     cases = [make_case(key, body, count) for key in made for body in bodies for count in plan.components]
     usual = [case for case in cases if (len(case.body), case.components) == (USUAL_BODY, USUAL_COMPONENTS)]
     costs = measure(cases, engine, plan.rounds, plan.calls, done)
-    operations = measure_engines(usual, {engine.name: engine}, plan.rounds, plan.calls, done)
+    operations = measure_engines(usual, list(engines.available()), plan.rounds, plan.calls, done)
     claim = measure_claims(folder / "claims", plan.rounds, 100)
     done(1)
     return costs, operations, claim

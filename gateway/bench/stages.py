@@ -10,6 +10,7 @@ import msgspec
 
 from gateway._native import parse_digest, parse_head, select
 from gateway.bench.cases import ORIGIN, Case
+from gateway.bench.engines import Choice
 from gateway.model import Job
 from gateway.signature.engine import Engine
 from gateway.signature.verify import prepare
@@ -100,36 +101,43 @@ def measure(cases: Sequence[Case], engine: Engine, rounds: int, calls: int, done
 
 
 class Operation(msgspec.Struct, frozen=True):
-    """µs of CPU for each signature, when an engine gets one or several of them at a time."""
+    """µs of CPU for each signature, when an engine gets one or several of them at a time. `choice` is the value of
+    `[engine]` that takes it."""
 
     algorithm: str
+    choice: str
     engine: str
     at_once: int
     us: Spread
 
 
 def measure_engines(
-    cases: Sequence[Case], engines: Mapping[str, Engine], rounds: int, calls: int, done: Callable[[int], None]
+    cases: Sequence[Case], choices: Sequence[Choice], rounds: int, calls: int, done: Callable[[int], None]
 ) -> list[Operation]:
-    """Every engine with every algorithm, one signature at a time and `BATCH` together.
+    """Every engine with every algorithm that it has, one signature at a time and `BATCH` together.
 
     :raises AssertionError: an engine refuses a signature that holds
     """
-    ways: dict[tuple[str, str, int], tuple[Stage, list[float]]] = {}
+    ways: list[tuple[Case, Choice, int, Stage, list[float]]] = []
     for case in cases:
-        for name, engine in engines.items():
+        for choice in choices:
+            if case.key.algorithm not in choice.algorithms:
+                continue
             for at_once in (1, BATCH):
                 jobs = [job_of(case)] * at_once
-                if engine.verify(jobs) != [True] * at_once:
-                    raise AssertionError(f"{name} refuses a good signature of {case.key.title}")
-                ways[case.key.title, name, at_once] = (_verifying(engine, jobs), [])
+                if choice.engines.verify(jobs) != [True] * at_once:
+                    raise AssertionError(f"{choice.name} refuses a good signature of {case.key.title}")
+                ways.append((case, choice, at_once, _verifying(choice.engines, jobs), []))
     for number in range(rounds + 1):
-        for (_, _, at_once), (stage, found) in ways.items():
+        for _, _, at_once, stage, found in ways:
             took = cpu_us(stage, calls) / at_once
             if number:
                 found.append(took)
         done(1)
-    return [Operation(title, name, at_once, spread(found)) for (title, name, at_once), (_, found) in ways.items()]
+    return [
+        Operation(case.key.title, choice.name, choice.described(case.key.algorithm), at_once, spread(found))
+        for case, choice, at_once, _, found in ways
+    ]
 
 
 def _verifying(engine: Engine, jobs: list[Job]) -> Stage:

@@ -47,7 +47,13 @@ def by_components(result: Result) -> Rows:
 def engines(result: Result) -> Rows:
     """µs for each signature, by engine."""
     return [
-        {"algorithm": one.algorithm, "engine": one.engine, "at a time": str(one.at_once), "µs each": told(one.us)}
+        {
+            "algorithm": one.algorithm,
+            "[engine]": one.choice,
+            "library": one.engine,
+            "at a time": str(one.at_once),
+            "µs each": told(one.us),
+        }
         for one in result.operations
     ]
 
@@ -87,6 +93,10 @@ def notes(result: Result) -> Iterator[str]:
     yield (
         "Requests are signed before the clock starts, each sent once, dated within the gateway's window: signing is "
         "the devices' work. Replay protection is on, the decision log as `serve` has it."
+    )
+    yield (
+        f"The gateway has the engines of `auto` ({result.engine}); the pieces are those of one signature at a time, "
+        "and under load signatures that arrive together may be verified together."
     )
     yield from (f"{_workers(count)}: {says}." for count, says in result.cores.items())
     busy = [load for load in result.loads if load.generator > 0.85]

@@ -67,10 +67,7 @@ def test_it_measures_what_it_says(run: tuple[dict[str, Any], Path]) -> None:
         row[stage]["median"] > 0 for row in found["verification_us"] for stage in ("parse", "base", "arithmetic")
     )
     assert found["replay_claim_us"]["median"] > 0
-    assert {(row["engine"], row["at_once"]) for row in found["engines_us"]} >= {
-        ("cryptography", 1),
-        ("cryptography", 8),
-    }
+    assert {(row["choice"], row["at_once"]) for row in found["engines_us"]} >= {("single", 1), ("single", 8)}
     kinds = {(row["request"], row["algorithm"], row["workers"]) for row in found["loads"]}
     assert kinds == {
         ("poll", "ecdsa-p256-sha256", 1),

@@ -7,9 +7,11 @@ import pytest
 
 from gateway._native import parse_head, select
 from gateway.bench.cases import Key, keys, make_case
+from gateway.bench.engines import available
 from gateway.bench.processes import cpu_s, family
 from gateway.bench.stages import BATCH, STAGES, measure, measure_engines, spread, stages_of
 from gateway.model import Algorithm
+from gateway.signature import batch, fast
 from gateway.signature.engine import CryptographyEngine
 
 
@@ -45,12 +47,20 @@ def test_every_stage_of_every_case_is_timed(made: list[Key]) -> None:
 
 
 def test_engines_get_one_and_several_signatures_at_a_time(made: list[Key]) -> None:
-    cases = [make_case(made[0], b"x", 4)]
-    found = measure_engines(cases, {"cryptography": CryptographyEngine()}, rounds=2, calls=1, done=lambda _: None)
-    assert [(one.engine, one.algorithm, one.at_once) for one in found] == [
-        ("cryptography", "ecdsa-p256-sha256", 1),
-        ("cryptography", "ecdsa-p256-sha256", BATCH),
-    ]
+    choices = list(available())
+    cases = [make_case(key, b"x", 4) for key in made]
+    found = measure_engines(cases, choices, rounds=2, calls=1, done=lambda _: None)
+    single = [(one.algorithm, one.at_once) for one in found if one.choice == "single"]
+    assert single == [(key.title, at_once) for key in made for at_once in (1, BATCH)]
+    assert {one.choice for one in found} == {choice.name for choice in choices}
+    assert not [one for one in found if one.choice != "single" and one.algorithm.startswith("rsa")]
+
+
+def test_the_batch_engine_is_listed_where_it_is() -> None:
+    names = {choice.name for choice in available()}
+    assert "single" in names
+    assert ("batch" in names) is (not batch.missing())
+    assert ("fast" in names) is (not fast.missing())
 
 
 def test_what_does_not_verify_is_not_timed(made: list[Key]) -> None:

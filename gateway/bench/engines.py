@@ -1,5 +1,6 @@
 """The engines that this machine has, each under the name by which `[engine]` chooses it."""
 
+import re
 from collections.abc import Iterator
 from typing import Final
 
@@ -27,8 +28,13 @@ class Choice(msgspec.Struct, frozen=True):
     algorithms: frozenset[Algorithm]
 
     def described(self, algorithm: Algorithm) -> str:
-        """Which library that is."""
-        return self.engines.described()[SETTINGS.get(algorithm, "rsa")]
+        """Which library that is, and for batches also which one takes those that are too small."""
+        return without_build(self.engines.described()[SETTINGS.get(algorithm, "rsa")])
+
+
+def without_build(text: str) -> str:
+    """Names of libraries without what stands in brackets: the versions are told elsewhere."""
+    return re.sub(r" \([^)]*\)", "", text)
 
 
 def in_use() -> Engines:

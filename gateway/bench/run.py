@@ -66,7 +66,7 @@ def bench(settings: Settings, screen: Screen) -> Result:
             through = uvloop.run(_Through(settings, folder, counting.add).run())
     return Result(
         facts=settings.facts,
-        engine=engine.name,
+        engine=engines.without_build(engine.name),
         costs=costs,
         operations=operations,
         claim=claim,

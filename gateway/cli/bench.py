@@ -112,6 +112,7 @@ def _facts(result: "Result") -> list[str]:
 def _table(console: "Console", title: str, rows: list[dict[str, Any]]) -> None:
     from rich import box
     from rich.table import Column, Table
+    from rich.text import Text
 
     if not rows:
         return
@@ -119,6 +120,6 @@ def _table(console: "Console", title: str, rows: list[dict[str, Any]]) -> None:
     columns = [Column(first), *(Column(name, justify="right") for name in others)]
     table = Table(*columns, title=title, title_justify="left", box=box.ROUNDED if console.is_terminal else None)
     for row in rows:
-        table.add_row(*row.values())
+        table.add_row(*(Text(str(value)) for value in row.values()))
     console.print(table)
     console.print()

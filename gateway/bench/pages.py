@@ -16,9 +16,9 @@ def html(result: Result) -> str:
     sections = [
         Section(
             "How many devices does one core carry?",
-            answer=f"{result.answer.sentence[0].upper()}{result.answer.sentence[1:]}.",
+            answer=_sentence(result.answer.sentence),
             good=result.good,
-            says=(*(f"{step}." for step in result.answer.steps[:-1]), result.proof()),
+            says=(*map(_sentence, result.answer.steps[:-1]), result.proof()),
         ),
         Section("Cost by stage", plots=(_by_stage(result),), rows=tables.by_algorithm(result), says=(_usual(),)),
         Section("Size of the body (P-256)", plots=(_by_body(result),), rows=tables.by_body(result)),
@@ -32,6 +32,10 @@ def html(result: Result) -> str:
         ),
     ]
     return page("What verification costs on this machine", result.facts, sections)
+
+
+def _sentence(step: str) -> str:
+    return f"{step[0].upper()}{step[1:]}."
 
 
 def _usual() -> str:

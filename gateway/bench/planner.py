@@ -41,7 +41,7 @@ def carried(poll_us: float, report_us: float, report_every: int, interval_s: flo
     )
     devices = int(per_s * interval_s)
     steps.append(
-        f"{per_s:,.0f} x {interval_s:g} s: one core carries {devices:,} devices that poll every {interval_s:g} s"
+        f"{per_s:,.0f} × {interval_s:g} s: one core carries {devices:,} devices that poll every {interval_s:g} s"
     )
     return Answer(devices, tuple(steps))
 

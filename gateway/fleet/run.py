@@ -90,10 +90,9 @@ class Run:
         # The first block is signed before the clock starts, and so are those that follow it within AHEAD_S.
         lead_s = 1.0 + AHEAD_S
         self._started = self._loop.time() + lead_s
-        epoch_s = time.time() + lead_s
         watching = self._loop.create_task(self._show())
         try:
-            await self._send(epoch_s)
+            await self._send()
             sent_s = min(max(self._loop.time() - self._started, 0.0), self._duration_s)
             await self._settle()
         finally:
@@ -111,7 +110,7 @@ class Run:
             trouble=self._trouble,
         )
 
-    async def _send(self, epoch_s: float) -> None:
+    async def _send(self) -> None:
         blocks: deque[tuple[list[Beat], asyncio.Future[list[Signed]]]] = deque()
         outage = self._pace.outage
         planned_s = 0.0
@@ -123,7 +122,7 @@ class Run:
                 planned_s = min(planned_s + BLOCK_S, self._duration_s)
                 beats = self._schedule.until(planned_s)
                 if beats:
-                    blocks.append((beats, self._signers.submit(beats, epoch_s)))
+                    blocks.append((beats, self._signers.submit(beats, self._epoch_s())))
             if not blocks:
                 if planned_s >= self._duration_s:
                     await until(self._started + self._duration_s, self._stop)
@@ -137,6 +136,10 @@ class Run:
                 if (self._loop.time() < due or number % _BURST == 0) and await until(due, self._stop):
                     return
                 self._fire(beat, signed, due)
+
+    def _epoch_s(self) -> float:
+        """When the schedule began, since 1970; anew each time, because the system's clock may be set meanwhile."""
+        return time.time() - (self._loop.time() - self._started)
 
     def _fire(self, beat: Beat, signed: Signed, due: float) -> None:
         late_s = self._loop.time() - due

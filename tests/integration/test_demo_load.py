@@ -94,6 +94,6 @@ def test_slow_answers_do_not_slow_the_sending() -> None:
 
 def test_stop_ends_the_sending_early() -> None:
     sent, tally = run(_content, bad=0.0, rate_per_s=100, duration_s=600, stop_after_s=0.3)
-    assert 0.29 < sent.seconds < 60
+    assert 0.1 < sent.seconds < 60  # the server takes a part of the 0.3 s to start
     assert sent.kept_up
     assert 0 < tally.all.count < 6000

@@ -13,7 +13,7 @@ def test_the_arithmetic_is_shown_and_right() -> None:
         "a poll costs 80 µs of CPU in the worker, a status report 120 µs",
         "a device that reports with every 4th poll costs 80 + 120 / 4 = 110 µs for each interval of 15 s",
         "one core has 1,000,000 µs a second; at 70% of it 700,000 µs, which is 6,364 devices a second",
-        "6,364 x 15 s: one core carries 95,454 devices that poll every 15 s",
+        "6,364 × 15 s: one core carries 95,454 devices that poll every 15 s",
     )
     assert answer.sentence == answer.steps[-1]
 

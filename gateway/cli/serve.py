@@ -95,7 +95,7 @@ def announce(config: "Config") -> None:
     _say("ready")
 
 
-def _upstreams(config: Config) -> Iterator[str]:
+def _upstreams(config: "Config") -> Iterator[str]:
     """One line for each upstream, with its servers and what it is for."""
     for upstream in config.upstreams:
         servers = ", ".join(server.url for server in upstream.backends)

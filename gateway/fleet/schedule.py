@@ -86,7 +86,8 @@ class Schedule:
             heapq.heapreplace(waiting, (due_s + pace.interval_s, device))
             beats.append(Beat(due_s, device, self._kind(POLL)))
             self._polls[device] += 1
-            if pace.report_every and self._polls[device] % pace.report_every == 0:
+            # Devices report in turn: all in one interval of several would be a wave that no fleet makes.
+            if pace.report_every and (self._polls[device] + device) % pace.report_every == 0:
                 beats.append(Beat(due_s, device, self._kind(REPORT)))
         return beats
 

@@ -55,6 +55,13 @@ def test_reports_come_with_every_so_many_polls() -> None:
     assert pace.requests_per_s == 25
 
 
+def test_reports_are_spread_over_the_intervals() -> None:
+    pace = Pace(devices=100, interval_s=10, ramp_s=0, report_every=4, outage=Outage(25, 5))
+    found = Counter(int(beat.due_s) for beat in beats(pace, 62) if beat.kind == REPORT and beat.due_s >= 30)
+    assert set(found) == {30, 40, 50, 60}
+    assert all(20 <= count <= 30 for count in found.values())
+
+
 def test_a_share_misbehaves_in_every_way() -> None:
     kinds = Counter(beat.kind for beat in beats(Pace(devices=500, interval_s=1, ramp_s=0, bad=0.2), 4))
     bad = kinds["stale"] + kinds["replayed"]

@@ -52,6 +52,9 @@ ROOT_CA_ROUTE: Final = "onboarding-certificate"
 SLOW_BODY_S: Final = 1.0
 """A body that takes longer makes freshness and revocation be checked again (R12)."""
 
+# A union, or a member of an enumeration, costs more to make or to look up at each use than the comparison itself.
+_NO_ANSWER: Final = (Unavailable, Denied)
+_SEEN: Final = Claim.SEEN
 _EMPTY_SHA256: Final = hashlib.sha256(b"").digest()
 _EMPTY_SHA512: Final = hashlib.sha512(b"").digest()
 
@@ -149,7 +152,7 @@ class Pipeline:
     def with_key(self, need: NeedKey, found: Found) -> Step:
         """Step 6: the client's record, and which public-key operations it leads to."""
         request = need.request
-        if isinstance(found, Unavailable | Denied):
+        if isinstance(found, _NO_ANSWER):
             return Refusal(found.reason, found.detail, request.client_id)
         if isinstance(found, Missing):
             realm = f"realm {request.realm}"
@@ -313,7 +316,7 @@ class Pipeline:
         request, client_id = need.request, need.request.client_id
         if isinstance(answer, Unavailable):
             return Refusal(answer.reason, answer.detail, client_id, notes=request.notes)
-        if answer is Claim.SEEN:
+        if answer is _SEEN:
             label = need.verified[0].candidate.label
             return Refusal(Reason.REPLAY_SEEN, f"label {label}", client_id, notes=request.notes)
         try:

@@ -9,6 +9,7 @@ from gateway.registry.revocations import Revocations
 from gateway.signature.algorithms import AlgorithmChoice
 
 _CONTENT_DIGEST = b"content-digest"
+_ACTIVE = Status.ACTIVE  # looking it up at each use costs more than the comparison
 _BY_STATUS = {
     Status.PENDING: Reason.KEY_PENDING,
     Status.REVOKED: Reason.KEY_REVOKED,
@@ -89,7 +90,7 @@ class Rules:
 
         :raises Refused: key.pending, key.revoked, key.retired, key.removed
         """
-        if client.status is not Status.ACTIVE:
+        if client.status is not _ACTIVE:
             raise Refused(_BY_STATUS[client.status], "")
         if client.labels and WAITING in client.labels:
             raise Refused(Reason.KEY_PENDING, "approved, and its WFM has not assigned an id yet")

@@ -14,6 +14,7 @@ FITTING: Final[dict[KeyType, frozenset[Algorithm]]] = {
 }
 KNOWN: Final[dict[str, Algorithm]] = {algorithm.value: algorithm for algorithm in Algorithm}
 _REMEMBERED_KEYS: Final = 100_000
+_RSA: Final = KeyType.RSA  # looking it up at each use costs more than the comparison
 
 
 class AlgorithmChoice:
@@ -57,7 +58,7 @@ class AlgorithmChoice:
         single = self._single.get(key_type)
         if single is not None:
             return single
-        if key_type is not KeyType.RSA or not self._rsa_order:
+        if key_type is not _RSA or not self._rsa_order:
             raise Refused(Reason.POLICY_ALGORITHM, f"no algorithm for {key_type.value} keys is allowed")
         worked = self._worked.get(certificate.spki_sha256)
         if worked is None:
@@ -66,7 +67,7 @@ class AlgorithmChoice:
 
     def worked(self, certificate: Certificate, algorithm: Algorithm) -> None:
         """Remember what verified for an RSA key whose device sends no `alg`."""
-        if certificate.key_type is not KeyType.RSA or self._worked.get(certificate.spki_sha256) is algorithm:
+        if certificate.key_type is not _RSA or self._worked.get(certificate.spki_sha256) is algorithm:
             return
         if len(self._worked) >= _REMEMBERED_KEYS:
             self._worked.clear()

@@ -97,6 +97,7 @@ class Runtime:
         self.directory = Directory(
             self.link,
             entries=config.registry.l1_entries,
+            octets=config.registry.l1_bytes,
             max_stale_s=config.registry.max_stale_s,
             negative_s=config.registry.negative_s,
             report=self._report,

@@ -32,6 +32,7 @@ class Directory:
     """The registry as one worker sees it.
 
     :param entries: bound of L1 in clients
+    :param octets: bound of L1 in memory
     :param max_stale_s: how long after the last good poll known clients still pass while the store is away
     :param negative_s: how long an unknown id is remembered
     :param report: see `Changes`
@@ -43,6 +44,7 @@ class Directory:
         link: AnyLink,
         *,
         entries: int = 100_000,
+        octets: int = 64 << 20,
         max_stale_s: float = 30.0,
         negative_s: float = 3.0,
         report: Report | None = None,
@@ -52,7 +54,7 @@ class Directory:
         self._origin = origin
         self._max_stale_s = max_stale_s
         self._flights: dict[ClientKey, _Flight] = {}
-        self.cache = Cache(entries, missing_s=negative_s)
+        self.cache = Cache(entries, octets, missing_s=negative_s)
         self.changes = follow(link, self.changed, self._all_changed, report)
         self.hits = 0
         """Answered by L1 alone."""

@@ -1,5 +1,7 @@
 """L1: bounded, least recently used out first, unknown ids apart and short-lived."""
 
+from msgspec import structs
+
 from gateway.model import Certificate, Client, KeyType, Status
 from gateway.registry.cache import Cache
 
@@ -81,12 +83,42 @@ def test_r25_evicting_forgets_that_an_id_is_unknown_too() -> None:
     assert (len(cache), cache.missing_count) == (0, 0)
 
 
-def test_strings_that_many_clients_share_are_kept_once() -> None:
-    cache = Cache(entries=10)
-    cache.put(client("a", "".join(["re", "alm"])))
-    cache.put(client("b", "".join(["re", "alm"])))
-    a, b = cache.get(("realm", "a")), cache.get(("realm", "b"))
-    assert a is not None
-    assert b is not None
-    assert a.realm is b.realm
-    assert a.labels[0][1] is b.labels[0][1]
+def test_l1_is_bounded_in_octets_too() -> None:
+    cache = Cache(entries=1000, octets=20_000)
+    for number in range(1000):
+        cache.put(client(f"dev{number}"))
+    assert 20 < len(cache) < 100
+    assert cache.octets <= 20_000
+    assert cache.evictions == 1000 - len(cache)
+    assert cache.get(("default", "dev999")) is not None
+
+
+def test_what_is_used_often_stays_whoever_answers() -> None:
+    """The few that are kept as objects are answered without the table; it must not take them for unused."""
+    cache = Cache(entries=64)
+    for number in range(64):
+        cache.put(client(f"dev{number}"))
+    for number in range(64, 1000):
+        assert cache.get(("default", "dev7")) == client("dev7")
+        cache.put(client(f"dev{number}"))
+    assert len(cache) == 64
+    assert cache.get(("default", "dev7")) is not None
+
+
+def test_a_client_that_changed_is_not_answered_as_it_was() -> None:
+    cache = Cache(entries=100)
+    cache.put(client("a"))
+    assert cache.get(("default", "a")) == client("a")
+    changed = structs.replace(client("a"), status=Status.REVOKED)
+    cache.put(changed)
+    assert cache.get(("default", "a")) == changed
+    cache.evict(("default", "a"))
+    assert cache.get(("default", "a")) is None
+
+
+def test_everything_about_a_client_is_remembered() -> None:
+    certificate = Certificate("ab" * 32, bytes(range(256)), "cd" * 32, KeyType.RSA, 2048, 1, 2, 3, b"\x00issued")
+    whole = Client("r", "id~=._-", Status.PENDING, (certificate, certificate), False, (("k", "ü\n"),), "t")
+    cache = Cache(entries=1)
+    cache.put(whole)
+    assert cache.get(("r", "id~=._-")) == whole

@@ -52,8 +52,13 @@ Exit status: 0 every answer was the one that must be, 1 some were not, 2 the fle
     help="At AT nobody is connected for FOR; then all return in one moment, as the reference device does: 60s:30s.",
 )
 @click.option("--connections", type=click.IntRange(1), default=256, show_default=True, help="At most so many at once.")
+@click.option("--signers", type=click.IntRange(1, 256), default=1, show_default=True, help="Processes that sign ahead.")
 @click.option(
-    "--signers", type=click.IntRange(1, 256), default=1, show_default=True, help="Processes that sign ahead (10,000/s)."
+    "--ahead",
+    type=Duration(),
+    default="2s",
+    show_default=True,
+    help="How far ahead of the clock to sign; as long as --duration: all of it before the first request leaves.",
 )
 @click.option(
     "--alg",
@@ -86,6 +91,7 @@ def command(
     outage: str | None,
     connections: int,
     signers: int,
+    ahead: int,
     alg: str,
     issuer: tuple[Path, Path] | None,
     make: Path | None,
@@ -150,6 +156,7 @@ def command(
             algorithm=Algorithm(alg),
             connections=connections,
             signers=signers,
+            ahead_s=max(ahead, 1),
             facts=facts,
         ),
         screen,

@@ -18,7 +18,7 @@ from gateway.fleet.devices import Credential
 from gateway.fleet.enrol import enrol
 from gateway.fleet.run import Outcome, Run
 from gateway.fleet.schedule import Pace
-from gateway.fleet.signers import Signers
+from gateway.fleet.signers import Signers, cost_s
 from gateway.fleet.summary import Summary
 from gateway.fleet.wire import Pool
 from gateway.model import Algorithm
@@ -28,7 +28,8 @@ AUTHORITY_FOLDER = "ca"
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """`site` is the target; `pace.devices` 0 means as many as `keys` has. Without `keys` new devices are made, issued
-    by `issuer` or by an authority of their own, and onboard. `facts` go into the report."""
+    by `issuer` or by an authority of their own, and onboard. `signers` processes sign `ahead_s`
+    ahead of the clock. `facts` go into the report."""
 
     site: approach.Site
     pace: Pace
@@ -38,6 +39,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     algorithm: Algorithm
     connections: int
     signers: int
+    ahead_s: float
     facts: dict[str, str]
 
 
@@ -102,11 +104,12 @@ async def _drive(
             f"{len(known)} devices, {pace.requests_per_s:.0f} requests a second once all have joined "
             f"({pace.ramp_s:g} s), for {settings.duration_s:g} s."
         )
+        sign_s = cost_s(known[0], site.origin) / settings.signers
         before_s = _children_s()
         signers = Signers(known, site.origin, settings.signers)
         try:
             with screen.table():
-                run = Run(site, pace, known, pool, signers, settings.duration_s, screen.show)
+                run = Run(site, pace, known, pool, signers, settings.duration_s, settings.ahead_s, sign_s, screen.show)
                 loop = asyncio.get_running_loop()
                 for number in (signal.SIGINT, signal.SIGTERM):
                     loop.add_signal_handler(number, run.stop)

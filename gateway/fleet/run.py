@@ -25,8 +25,8 @@ from gateway.fleet.wire import TIMEOUT_S, Pool
 from gateway.reasons import TABLE, Reason
 
 BLOCK_S: Final = 0.25
-AHEAD_S: Final = 2.0
-"""How far signing runs ahead of the clock."""
+_ROOM: Final = 1.5
+"""Before the clock starts, signing gets so many times as long as it should take."""
 LATE_S: Final = 10.0
 """A generator that is later than that ends the run: what it would send is not the fleet's load any more."""
 _WATCH_S: Final = 0.25
@@ -45,12 +45,18 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     connections: int
     interrupted: bool
     generator_cpu_s: float
+    ahead_s: float
     back_s: float | None = None
     trouble: str = ""
 
 
 class Run:
-    """The run. `watch` is called four times a second with the tally, the seconds since the start, and a word more."""
+    """The run.
+
+    :param ahead_s: how far signing runs ahead of the clock, which starts when so much is signed
+    :param sign_s: about how long one request takes to sign, all helpers together
+    :param watch: called four times a second with the tally, the seconds since the start, and a word more
+    """
 
     def __init__(
         self,
@@ -60,6 +66,8 @@ class Run:
         pool: Pool,
         signers: Signers,
         duration_s: float,
+        ahead_s: float,
+        sign_s: float,
         watch: Callable[[Tally, float, str], None],
     ) -> None:
         self._loop = asyncio.get_running_loop()
@@ -67,6 +75,8 @@ class Run:
         self._pool = pool
         self._signers = signers
         self._duration_s = duration_s
+        self._ahead_s = min(ahead_s, duration_s)
+        self._sign_s = sign_s
         self._watch = watch
         self._schedule = Schedule(pace, TRICKS, random.Random())
         self._etags: dict[int, bytes] = {}
@@ -87,8 +97,7 @@ class Run:
     async def run(self) -> Outcome:
         """Send until the duration has passed or `stop`; then wait for the answers that are due."""
         cpu_before = time.process_time()
-        # The first block is signed before the clock starts, and so are those that follow it within AHEAD_S.
-        lead_s = 1.0 + AHEAD_S
+        lead_s = 1.0 + _ROOM * self._sign_s * self._pace.requests_per_s * self._ahead_s
         self._started = self._loop.time() + lead_s
         watching = self._loop.create_task(self._show())
         try:
@@ -106,6 +115,7 @@ class Run:
             connections=self._pool.opened,
             interrupted=self._asked_to_stop,
             generator_cpu_s=time.process_time() - cpu_before,
+            ahead_s=self._ahead_s,
             back_s=self._back_s,
             trouble=self._trouble,
         )
@@ -115,7 +125,7 @@ class Run:
         outage = self._pace.outage
         planned_s = 0.0
         while not self._stop.is_set():
-            horizon_s = self._loop.time() - self._started + AHEAD_S
+            horizon_s = max(self._loop.time() - self._started, 0.0) + self._ahead_s
             if outage is not None and outage.at_s <= horizon_s < outage.end_s + BLOCK_S:
                 horizon_s = outage.end_s + BLOCK_S  # there is time to sign what will be due all at once
             while planned_s < min(horizon_s, self._duration_s):

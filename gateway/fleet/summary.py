@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 
 from gateway.demo.tally import ACCEPTED, Latencies
-from gateway.fleet.run import AHEAD_S, Outcome
+from gateway.fleet.run import Outcome
 from gateway.fleet.schedule import Pace
 from gateway.report import Line, lines
 from gateway.report.axis import figure
@@ -54,9 +54,10 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
             yield f"After the outage the fleet came back all at once; {outcome.back_s:.2f} s later all were served."
         yield f"{self.faults} faults: answers that were not the expected ones." if self.faults else "No faults."
         yield (
-            f"Signed up to {AHEAD_S:g} s ahead in other processes ({self.signers_cpu_s:.1f} s of CPU), each dated when "
-            f"it is due; sending and listening took {outcome.generator_cpu_s:.1f} s of CPU in {outcome.sent_s:.1f} s, "
-            f"and was up to {1000 * outcome.lag.longest_s:.1f} ms late (median {outcome.lag.quantile_ms(0.5):.1f} ms), "
+            f"Signed up to {outcome.ahead_s:g} s ahead in other processes ({self.signers_cpu_s:.1f} s of CPU), each "
+            f"dated when it is due; sending and listening took {outcome.generator_cpu_s:.1f} s of CPU in "
+            f"{outcome.sent_s:.1f} s, and was up to {1000 * outcome.lag.longest_s:.1f} ms late (median "
+            f"{outcome.lag.quantile_ms(0.5):.1f} ms), "
             "which is in the latencies."
         )
 
@@ -80,6 +81,7 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
             "load_generator": {
                 "lag_ms": _quantiles(outcome.lag),
                 "cpu_s": round(outcome.generator_cpu_s, 2),
+                "signed_ahead_s": outcome.ahead_s,
                 "signers_cpu_s": round(self.signers_cpu_s, 2),
                 "connections_opened": outcome.connections,
             },

@@ -112,7 +112,7 @@ def test_registered_devices_of_a_folder(site: Installation, tmp_path: Path) -> N
     assert f"wfm-gateway clients import {keys}" in made.stdout
     assert len(list(keys.glob("*.key"))) == 12
     assert all(path.stat().st_mode & 0o077 == 0 for path in keys.glob("*.key"))
-    quick = ["--keys", str(keys), "--interval", "1s", "--ramp", "0s", "--duration", "2s", "--bad", "0"]
+    quick = ["--keys", str(keys), "--interval", "1s", "--ramp", "0s", "--duration", "2s", "--bad", "0", "--ahead", "2s"]
 
     unknown = run(site, *quick)
     assert (unknown.returncode, unknown.stdout.strip()) == (2, "")
@@ -124,6 +124,7 @@ def test_registered_devices_of_a_folder(site: Installation, tmp_path: Path) -> N
     assert (done.returncode, done.stderr) == (0, "")
     assert "12 devices, 15 requests a second once all have joined" in done.stdout
     assert "No faults." in done.stdout
+    assert "Signed up to 2 s ahead in other processes" in done.stdout
     assert "\x1b" not in done.stdout
 
     wrong = fleet("--target", site.gateway_url, *quick)

@@ -1,7 +1,8 @@
 """The contract of the native module: what happens on every request and touches every byte, and nothing else."""
 
 from collections.abc import Callable, Collection, Mapping
-from typing import Any, final
+from mmap import mmap
+from typing import Any, Final, Self, final
 
 from typing_extensions import disjoint_base
 
@@ -312,3 +313,54 @@ class PackedTable:
         """Key of the entry that was not used for the longest time."""
     def clear(self) -> None:
         """Forget all."""
+
+HISTOGRAM_BOUNDS_S: Final[tuple[float, ...]]
+"""Upper bounds of a histogram's buckets in seconds, ascending; the last bucket has none."""
+
+HISTOGRAM_SLOTS: Final[int]
+"""Numbers that one histogram takes: its buckets, each for itself, and the sum in nanoseconds."""
+
+@final
+class Laps:
+    """How long one request spent in each stage; the clock runs from the making of this."""
+
+    def lap(self, stage: int) -> int:
+        """What has passed since the last lap was spent in `stage`, 0 to 7; a stage may come again."""
+
+    def spent_s(self, stage: int) -> float | None:
+        """Seconds in one stage; None if it was not entered."""
+
+    def milliseconds(self, stages: tuple[str, ...]) -> dict[str, float]:
+        """Milliseconds up to now as `total`, and those of each stage that was entered under its name; whole
+        microseconds."""
+
+    def total_s(self) -> float:
+        """Seconds since this was made."""
+
+@final
+class Counters:
+    """Adds to 64-bit numbers in memory that another process may read at any time. An index outside is an IndexError.
+
+    :param page: writable, aligned to 8 octets; it stays in use as long as this object
+    """
+
+    def __new__(cls, page: mmap | memoryview | bytearray) -> Self: ...
+    def add(self, index: int, amount: int = 1) -> int:
+        """Add to one number."""
+
+    def set(self, index: int, value: int) -> None:
+        """Put a number in its place."""
+
+    def get(self, index: int) -> int:
+        """One number."""
+
+    def observe(self, index: int, seconds: float) -> None:
+        """Add a duration to the histogram that begins at `index`.
+
+        :raises ValueError: negative, not a number, or beyond 30 years
+        """
+
+    def finish(self, laps: Laps, request: int, verdict: int, duration: int, stages: int) -> int:
+        """One request has ended: one more at `request` and at `verdict`, its time up to now in the histogram at
+        `duration`, and each stage that it entered in that of the eight histograms from `stages` on. Once per `laps`:
+        later calls do nothing."""

@@ -120,7 +120,8 @@ class Verified(msgspec.Struct, frozen=True, gc=False):
 class Admitted(msgspec.Struct, frozen=True, gc=False):
     """Proof that a request may go to the backend. Only `gateway.policy` makes one (a test enforces it).
 
-    `claims` are the replay claims to release if no byte reaches the backend; `notes` are worth a log line.
+    `claims` are the replay claims to release if no byte reaches the backend; `notes` are worth a log line; `route` is
+    the name of the route.
     """
 
     head: "Head"
@@ -129,6 +130,7 @@ class Admitted(msgspec.Struct, frozen=True, gc=False):
     body_verified: bool
     claims: tuple[bytes, ...]
     notes: tuple[str, ...] = ()
+    route: str = ""
 
 
 class Composed(msgspec.Struct, frozen=True, gc=False):
@@ -140,12 +142,14 @@ class Composed(msgspec.Struct, frozen=True, gc=False):
     authority: bytes
     external: External
     fields: tuple[tuple[str, str], ...]
+    route: str = ""
 
 
 class Refusal(msgspec.Struct, frozen=True, gc=False):
     """One "no", with its `reason` and what is known: `detail` says more to the operator and never reaches the device,
     `hint` what the operator may have to configure. `tells_who_is_known`: the registry was asked and no signature has
-    held, so that the reason alone would tell anybody who is registered."""
+    held, so that the reason alone would tell anybody who is registered. `route` is set where no later step
+    knows it."""
 
     reason: Reason
     detail: str = ""
@@ -154,6 +158,7 @@ class Refusal(msgspec.Struct, frozen=True, gc=False):
     notes: tuple[str, ...] = ()
     tells_who_is_known: bool = False
     hint: str = ""
+    route: str = ""
 
     @property
     def row(self) -> Row:

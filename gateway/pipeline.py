@@ -94,6 +94,7 @@ class Pipeline:
 
     def begin(self, head: Head, peer: Peer) -> Step:
         """Steps 2 to 5: where the request belongs, and all that can be said without a key."""
+        route = ""
         try:
             reserved = head.reserved()
             if reserved is not None:  # R14
@@ -103,16 +104,18 @@ class Pipeline:
                 if match.reason is Reason.REQUEST_NO_ROUTE:
                     return msgspec.structs.replace(match, hint=self._advice.route(head))
                 return match
+            route = match.route
             if match.kind == "off" or (match.kind == "onboarding" and self._mode == "off"):
-                return Refusal(Reason.REQUEST_ROUTE_OFF, match.route)
-            if match.route == ROOT_CA_ROUTE and self._serves_root_ca:
-                return ServeRootCa(head.values(b"if-none-match"))
+                return Refusal(Reason.REQUEST_ROUTE_OFF, route, route=route)
+            if route == ROOT_CA_ROUTE and self._serves_root_ca:
+                return ServeRootCa(head.values(b"if-none-match"), route)
             external = self._locator.locate(head, peer)
             if match.kind == "open":
-                return compose(head, external)
-            return self._begin_signed(head, match, external)
+                return compose(head, external, route)
+            step = self._begin_signed(head, match, external)
         except Refused as refused:
-            return _refusal(refused)
+            step = _refusal(refused)
+        return msgspec.structs.replace(step, route=route) if isinstance(step, Refusal) else step
 
     def _begin_signed(self, head: Head, match: Match, external: External) -> Step:
         candidates = select(head, self._structured, self._policy.capital_content_digest)
@@ -347,7 +350,9 @@ class Pipeline:
         keyid = self._rules.keyid_note(verified)
         if keyid is not None:
             notes += (keyid,)
-        admitted = self._rules.admit(request.head, request.external, verified, body_verified, claims, notes)
+        admitted = self._rules.admit(
+            request.head, request.external, verified, body_verified, claims, notes, request.route
+        )
         if request.successor is not None:
             return Rotate(request, admitted, request.successor)
         return admitted if request.presented is None else NeedStanding(request, request.presented, admitted)

@@ -148,9 +148,10 @@ class Rules:
         body_verified: bool,
         claims: tuple[bytes, ...],
         notes: tuple[str, ...],
+        route: str,
     ) -> Admitted:
         """The last step of a request that passed everything."""
-        return Admitted(head, external, verified, body_verified, claims, notes)
+        return Admitted(head, external, verified, body_verified, claims, notes, route)
 
 
 def names(keyid: str | None, certificate: Certificate) -> bool:

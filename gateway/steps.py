@@ -135,6 +135,7 @@ class ServeRootCa(msgspec.Struct, frozen=True, gc=False):
     """The end of a request for the root CA that we serve ourselves; `if_none_match` as received."""
 
     if_none_match: list[bytes]
+    route: str
 
 
 class BodyFacts(msgspec.Struct, frozen=True, gc=False):

@@ -6,14 +6,13 @@ from typing import Final
 from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler
 
-from gateway.admin import openapi, survey
+from gateway.admin import openapi
 from gateway.admin.bulk import Bulk
 from gateway.admin.clients import Clients
 from gateway.admin.desk import Desk
 from gateway.admin.inputs import BODY_LIMIT, parameters
 from gateway.admin.pins import Pinned
 from gateway.admin.problems import HEADERS, AdminReason, Problem, encoded, of_error, own, shared
-from gateway.admin.survey import Survey
 from gateway.admin.token import Token
 from gateway.clock import Clock
 from gateway.config import Config
@@ -22,7 +21,6 @@ from gateway.reasons import ConfigError, Reason
 
 _OPEN: Final = frozenset({"/livez", "/openapi.json"})
 """Paths without a token: they tell nothing about this gateway's clients."""
-_METRICS: Final = "text/plain; version=0.0.4; charset=utf-8"
 
 
 class Api:
@@ -34,8 +32,6 @@ class Api:
         self._token = Token(Path(config.admin.token_file))
         self._log = log
         self._told_trouble = ""
-        self.survey = Survey(reader, clock)
-        """The counts of certificates near their end."""
         self._clients = Clients(desk, reader, config.policy.realm)
         self._bulk = Bulk(desk, config.policy.realm)
         self._pins = Pinned(desk, reader, config.policy.realm)
@@ -48,14 +44,13 @@ class Api:
 
         :raises ConfigError: config.unreadable
         """
-        self._token.check()
+        self._token.check("admin.token_file")
 
     def _add_routes(self) -> None:
         router, clients, bulk, pins = self.app.router, self._clients, self._bulk, self._pins
         for path, get in (
             ("/livez", self._livez),
             ("/openapi.json", self._description),
-            ("/metrics", self._metrics),
             ("/v1/clients", clients.listed),
             ("/v1/clients/{id}", clients.shown),
             ("/v1/clients/{id}/history", clients.history),
@@ -138,8 +133,3 @@ class Api:
     async def _description(self, request: web.Request) -> web.Response:
         parameters(request)
         return web.Response(body=encoded(openapi.DOCUMENT), content_type="application/json", headers=HEADERS)
-
-    async def _metrics(self, request: web.Request) -> web.Response:
-        parameters(request)
-        text = survey.exposition(await self.survey.count())
-        return web.Response(body=text, headers={**HEADERS, "Content-Type": _METRICS})

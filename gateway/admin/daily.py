@@ -1,4 +1,4 @@
-"""Tells of certificates near their end, once a day, for a gateway without the admin API."""
+"""Tells of certificates near their end: once a day in the log, and whenever somebody looks at the metrics."""
 
 import asyncio
 from typing import Self
@@ -17,9 +17,10 @@ class Daily:
 
     def __init__(self, config: Config, endpoint: RemoteStore) -> None:
         self._log = Log(level=config.log.level)
-        self._desk = Desk(endpoint, "daily-reader")
-        survey = Survey(self._desk, SystemClock())
-        self._task = asyncio.get_running_loop().create_task(tell_daily(survey, self._log))
+        self._desk = Desk(endpoint, "survey")
+        self.survey = Survey(self._desk, SystemClock())
+        """The counts."""
+        self._task = asyncio.get_running_loop().create_task(tell_daily(self.survey, self._log))
 
     @classmethod
     def start(cls, config: Config, embedded: RemoteStore | None) -> Self | None:

@@ -1,6 +1,5 @@
 """The admin API in the supervisor's own loop: opens its socket, serves, and leaves; workers know nothing of it."""
 
-import asyncio
 import socket
 from typing import Final, Self
 
@@ -8,7 +7,6 @@ from aiohttp import web
 
 from gateway.admin.app import Api
 from gateway.admin.desk import Desk
-from gateway.admin.survey import tell_daily
 from gateway.clock import SystemClock
 from gateway.config import Config
 from gateway.observe.log import Log
@@ -39,7 +37,6 @@ class Listener:
             shutdown_timeout=LEAVE_S,
             auto_decompress=False,
         )
-        self._daily: asyncio.Task[None] | None = None
         self._sockets: list[socket.socket] = []
 
     @classmethod
@@ -64,7 +61,6 @@ class Listener:
         self._sockets = sockets.listen(bind, 1)
         await self._runner.setup()
         await web.SockSite(self._runner, self._sockets[0]).start()
-        self._daily = asyncio.get_running_loop().create_task(tell_daily(self._api.survey, self._log))
 
     @property
     def port(self) -> int:
@@ -73,9 +69,6 @@ class Listener:
 
     async def close(self) -> None:
         """Finish what has begun, and leave."""
-        if self._daily is not None:
-            self._daily.cancel()
-            await asyncio.gather(self._daily, return_exceptions=True)
         await self._runner.cleanup()
         bind = self._config.admin.bind
         if self._sockets and bind is not None:

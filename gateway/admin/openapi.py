@@ -50,12 +50,6 @@ def _open(name: str, summary: str, media: str, schema: Json) -> Json:
     }
 
 
-def _metrics() -> Json:
-    found = _open("metrics", "Certificates near their end, for Prometheus.", "text/plain", TEXT)
-    del found["security"]
-    return found
-
-
 _PAGING: Final = (
     _query(
         "limit",
@@ -167,7 +161,6 @@ _PATHS: Final[Json] = {
             {"200": _ok("It is gone.", "PinResult"), **_ONE},
         ),
     },
-    "/metrics": {"get": _metrics()},
     "/livez": {"get": _open("livez", "This process serves.", "text/plain", TEXT)},
     "/openapi.json": {"get": _open("describe", "This description.", "application/json", {"type": "object"})},
 }

@@ -1,6 +1,7 @@
 """How many clients are near their end: counted over the whole registry, as a metric and as one log line a day."""
 
 import asyncio
+import heapq
 from typing import Final
 
 import msgspec
@@ -14,6 +15,7 @@ from gateway.registry.records import Record
 from gateway.registry.store import Store
 
 SOON_S: Final = 30 * 86400
+SOONEST: Final = 10
 AGE_S: Final = 60.0
 """How long a count is told again before the registry is read anew."""
 SHARE: Final = 10
@@ -22,14 +24,23 @@ DAY_S: Final = 86400.0
 RETRY_S: Final = 300.0
 
 
+class Ending(msgspec.Struct, frozen=True, order=True):
+    """An active client whose last certificate `ends`, in seconds since 1970."""
+
+    ends: int
+    realm: str
+    client_id: str
+
+
 class Count(msgspec.Struct, frozen=True):
     """Active clients of all realms whose last certificate ends within 30 days, and those whose last one ended; records
-    that cannot be read. `at` is in seconds since 1970."""
+    that cannot be read. `at` is in seconds since 1970. `soonest` are those that end next."""
 
     expiring: int
     expired: int
     damaged: int
     at: float
+    soonest: tuple[Ending, ...] = ()
 
 
 class Survey:
@@ -41,6 +52,20 @@ class Survey:
         self._one = asyncio.Lock()
         self._count: Count | None = None
         self._good_until = 0.0
+        self._reading: asyncio.Task[None] | None = None
+
+    def latest(self) -> Count | None:
+        """The newest count there is, at once; a newer one is begun if it is old. None before the first."""
+        if self._clock.monotonic() >= self._good_until and (self._reading is None or self._reading.done()):
+            self._reading = asyncio.get_running_loop().create_task(self._renew())
+        return self._count
+
+    async def _renew(self) -> None:
+        try:
+            await self.count()
+        except Exception:
+            # Whoever tells of it daily says why; whoever looks sees how old the count is.
+            self._good_until = self._clock.monotonic() + AGE_S
 
     async def count(self) -> Count:
         """The present count, or one of a minute ago.
@@ -58,6 +83,7 @@ class Survey:
     def _read(self, store: Store) -> Count:
         now_s = self._clock.now()
         expiring = expired = damaged = 0
+        soonest: list[Ending] = []
         for entry in self._desk.while_open(store.iterate()):
             if not isinstance(entry, Record):
                 damaged += 1
@@ -67,7 +93,10 @@ class Survey:
                 expired += 1
             elif ends is not None and ends <= now_s + SOON_S:
                 expiring += 1
-        return Count(expiring, expired, damaged, now_s)
+                soonest.append(Ending(ends, entry.realm, entry.id))
+                if len(soonest) > 10 * SOONEST:  # a fleet may end in one month
+                    soonest = heapq.nsmallest(SOONEST, soonest)
+        return Count(expiring, expired, damaged, now_s, tuple(heapq.nsmallest(SOONEST, soonest)))
 
 
 async def tell_daily(survey: Survey, log: Log) -> None:
@@ -88,17 +117,3 @@ async def tell_daily(survey: Survey, log: Log) -> None:
         counts = {"expiring_30d": found.expiring, "expired": found.expired, "damaged": found.damaged}
         log.line(level, "registry.certificates", **counts)
         await asyncio.sleep(DAY_S)
-
-
-def exposition(count: Count) -> bytes:
-    """The count in the text format of Prometheus, version 0.0.4."""
-    lines: list[str] = []
-    for name, what, value in (
-        ("certificates_expiring", "Active clients whose last certificate ends within 30 days.", str(count.expiring)),
-        ("certificates_expired", "Active clients whose last certificate has ended.", str(count.expired)),
-        ("records_damaged", "Records of the registry that cannot be read.", str(count.damaged)),
-        ("survey_timestamp_seconds", "When these were counted.", f"{count.at:.3f}"),
-    ):
-        full = f"wfm_gateway_{name}"
-        lines += [f"# HELP {full} {what}", f"# TYPE {full} gauge", f"{full} {value}"]
-    return "\n".join([*lines, ""]).encode()

@@ -30,14 +30,16 @@ class Token:
         self.trouble = ""
         """Why there is no token at this moment; empty if there is one."""
 
-    def check(self) -> None:
+    def check(self, key: str) -> None:
         """Read the file.
+
+        :param key: of the setting that names it
 
         :raises ConfigError: config.unreadable
         """
         self._refresh()
         if self._digest is None:
-            raise ConfigError(Reason.CONFIG_UNREADABLE, f"admin.token_file: {self.trouble}")
+            raise ConfigError(Reason.CONFIG_UNREADABLE, f"{key}: {self.trouble}")
 
     def fits(self, offered: bytes) -> bool:
         """Is this the token? Blocks for a `stat`, and for a read after each change of the file."""

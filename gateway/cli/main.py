@@ -15,6 +15,7 @@ _COMMANDS: Final = {
     "serve": "Verify the signature of every request and forward what holds.",
     "reload": "Let a running gateway read its configuration again.",
     "check": "Validate a configuration file and print what it means.",
+    "health": "Ask a running gateway how it stands, for probes.",
     "clients": "Add, import, list, rotate and revoke the clients that may call.",
     "store": "Examine a store, back a registry up, or move it to another store.",
     "sign": "Sign a request as a device does, and print or send it.",

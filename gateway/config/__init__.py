@@ -11,6 +11,7 @@ from gateway.config.limits import Limits
 from gateway.config.listen import Listen
 from gateway.config.load import load
 from gateway.config.log import Log
+from gateway.config.observe import Observe
 from gateway.config.onboarding import Authority, Onboarding
 from gateway.config.policy import Policy
 from gateway.config.registry import Registry
@@ -31,6 +32,7 @@ __all__ = [
     "Limits",
     "Listen",
     "Log",
+    "Observe",
     "Onboarding",
     "Origin",
     "Policy",

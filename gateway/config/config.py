@@ -11,6 +11,7 @@ from gateway.config.headers import Headers
 from gateway.config.limits import Limits
 from gateway.config.listen import Listen
 from gateway.config.log import Log
+from gateway.config.observe import Observe
 from gateway.config.onboarding import Onboarding
 from gateway.config.policy import Policy
 from gateway.config.registry import Registry
@@ -36,6 +37,7 @@ class Config(Struct, frozen=True, kw_only=True):
     registry: Registry = Registry()
     onboarding: Onboarding = Onboarding()
     admin: Admin = Admin()
+    observe: Observe = Observe()
     headers: Headers = Headers()
     limits: Limits = Limits()
     errors: Errors = Errors()

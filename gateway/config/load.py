@@ -4,7 +4,7 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
-from gateway.config import admin, headers, limits, listen, onboarding, policy, registry, route, store, upstream
+from gateway.config import admin, headers, limits, listen, observe, onboarding, policy, registry, route, store, upstream
 from gateway.config.admin import Admin
 from gateway.config.config import Config
 from gateway.config.engine import Engine
@@ -14,6 +14,7 @@ from gateway.config.limits import Limits
 from gateway.config.listen import Listen
 from gateway.config.log import Log
 from gateway.config.mistake import Mistake, wrong
+from gateway.config.observe import Observe
 from gateway.config.onboarding import Onboarding
 from gateway.config.origin_url import REALM
 from gateway.config.policy import Policy
@@ -34,6 +35,7 @@ SECTIONS: dict[str, type[Any]] = {
     "registry": Registry,
     "onboarding": Onboarding,
     "admin": Admin,
+    "observe": Observe,
     "headers": Headers,
     "limits": Limits,
     "errors": Errors,
@@ -94,6 +96,7 @@ def settle(document: dict[str, Any], base: Path, source: str) -> Config:
         registry=registry.settle(read["registry"], base),
         onboarding=onboarding.settle(onboarding.read(document.get("onboarding", {}), SECTIONS), base),
         admin=admin.settle(read["admin"], base),
+        observe=observe.settle(read["observe"], base),
         headers=headers.settle(read["headers"]),
         limits=limits.settle(read["limits"], base),
         errors=read["errors"],

@@ -10,6 +10,7 @@ from gateway.config import store
 from gateway.config.config import Config
 from gateway.config.load import SECTIONS
 from gateway.config.mistake import shown
+from gateway.config.observe import DEFAULT
 from gateway.config.onboarding import Authority, Onboarding
 from gateway.config.route import Route
 from gateway.config.store import Store, without_password
@@ -81,6 +82,10 @@ def _absent(config: Config, section: str) -> dict[str, str]:
         "policy": {"max_window_s": f"as max_age_s, {config.policy.window_s}"},
         "onboarding": {"root_ca": "not set, the WFM answers"},
         "admin": {"address": "not set, there is no admin API"},
+        "observe": {
+            "address": f"not set, {DEFAULT} if nobody else has that",
+            "token_file": "not set, others than this machine get no dashboard",
+        },
         "limits": {"data_dir": config.data_dir},
     }
     return meanings.get(section, {})

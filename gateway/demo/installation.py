@@ -43,6 +43,9 @@ url = "embedded:./{store}"
 # A laptop's disk may stall for longer than a server's should; the demo is about verdicts.
 timeout_ms = 2000
 
+[observe]
+address = "{observe}"
+
 [onboarding]
 mode = "proxy"
 trust = ["ca"]
@@ -56,10 +59,11 @@ tenant = "demo"
 
 
 class Installation(msgspec.Struct, frozen=True):
-    """Where everything is: the folder, the gateway's and the WFM's base URL, and the processes."""
+    """Where everything is: the folder, the gateway's, its dashboard's and the WFM's base URL, and the processes."""
 
     folder: Path
     gateway_url: str
+    dashboard_url: str
     wfm_url: str
     gateway: Child
     wfm: Child
@@ -122,10 +126,16 @@ async def running(folder: Path, workers: int | None) -> AsyncIterator[Installati
     )
     try:
         wfm_url = wfm.lines()[0]
-        address = f"127.0.0.1:{free_port()}"
+        address, observe = (f"127.0.0.1:{free_port()}" for _ in range(2))
         lines = f"workers = {workers}\n" if workers else ""
         config = _CONFIG.format(
-            address=address, public_url=PUBLIC_URL, workers=lines, upstream=wfm_url, store=STORE, ca=CA_FILE
+            address=address,
+            observe=observe,
+            public_url=PUBLIC_URL,
+            workers=lines,
+            upstream=wfm_url,
+            store=STORE,
+            ca=CA_FILE,
         )
         config_file = folder / "gateway.toml"
         config_file.write_text(config)
@@ -139,7 +149,7 @@ async def running(folder: Path, workers: int | None) -> AsyncIterator[Installati
             # A new store remembers from now on, and `created` counts whole seconds: signatures of the second in
             # which it began are refused as possibly seen before (R13).
             await asyncio.sleep(1.0 - time.time() % 1.0)
-            yield Installation(folder, f"http://{address}", wfm_url, gateway, wfm)
+            yield Installation(folder, f"http://{address}", f"http://{observe}/", wfm_url, gateway, wfm)
         finally:
             await gateway.stop()
     finally:

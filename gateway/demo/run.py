@@ -101,6 +101,7 @@ async def _drive(settings: Settings, folder: Path, crew: Crew, screen: Screen) -
             f"{len(crew.devices)} certificates are registered, {len(crew.newcomers)} devices are unknown as yet. "
             f"The gateway listens on {site.gateway_url}"
         )
+        screen.say(f"Look at it in a browser: {site.dashboard_url}")
         if settings.keep is not None:
             for line in _by_hand(site, crew):
                 screen.say(line)

@@ -1,13 +1,19 @@
-"""What is logged of requests: one line per refusal, and per request where that is wanted."""
+"""The end of each request, from every plane: it is counted, and written down where that is wanted."""
 
 from typing import Any, Final, Protocol
 
-from gateway._native import Head, Refused, select
+from gateway._native import Candidate, Head, Laps, Refused, select
 from gateway.clock import Clock
 from gateway.config import Config
-from gateway.model import Admitted, Refusal
+from gateway.model import Admitted, Composed, Refusal, Verified
+from gateway.observe.failing import Failures
 from gateway.observe.log import Log
+from gateway.observe.meter import ABANDONED, NONE, Meter
+from gateway.observe.page import Page
+from gateway.observe.table import STAGES
+from gateway.observe.trace import trace_id
 from gateway.reasons import TABLE
+from gateway.steps import NeedVerification
 
 PATH_CHARACTERS: Final = 512
 TEXT_CHARACTERS: Final = 200
@@ -23,13 +29,21 @@ class Decided(Protocol):
     path: str
     head: Head | None
     incoming: Any
+    laps: Laps
     step: Any
+    """The latest that is no refusal; None if there was none."""
 
 
 class Decisions:
-    """Writes decision lines as `[log] requests` wants them."""
+    """Hears of each request's end exactly once; writes lines as `[log] requests` wants them.
 
-    def __init__(self, config: Config, log: Log, clock: Clock) -> None:
+    :param page: where requests are counted
+    """
+
+    def __init__(self, config: Config, log: Log, clock: Clock, page: Page) -> None:
+        self._meter = Meter(page)
+        self.failures = Failures()
+        """Who is refused most."""
         self._log = log
         self._clock = clock
         self._refused = config.log.requests != "none"
@@ -38,15 +52,21 @@ class Decisions:
     def refused(self, request: Decided, refusal: Refusal) -> None:
         """One line with all that is known about a refused request."""
         row = TABLE[refusal.reason]
+        reason = refusal.reason._value_
+        route, algorithm = _route(request.step), _algorithm(request.step)
+        self._meter.count(route or refusal.route, request.head, row.status, reason, algorithm, request.laps)
+        if refusal.client_id and row.status < 500:
+            detail = refusal.detail[:TEXT_CHARACTERS]
+            self.failures.note(refusal.client_id, reason, detail, request.request_id, self._clock.now())
         if row.status >= 500:
             # Our own trouble is told even where requests are not.
             if not self._log.enabled(row.level):
                 return
         elif not self._refused or not self._log.enabled(row.level):
             return
-        fields = self._common(request)
+        fields = self._common(request, route or refusal.route)
         fields["status"] = row.status
-        fields["reason"] = refusal.reason.value
+        fields["reason"] = reason
         if refusal.detail:
             fields["detail"] = refusal.detail if row.status == 500 else refusal.detail[:TEXT_CHARACTERS]
         if refusal.hint:
@@ -61,35 +81,51 @@ class Decisions:
     def passed(self, request: Decided, status: int) -> None:
         """A request that the backend answered; told if everything is, or if there is something to note about it."""
         step = request.step
-        notes = step.notes if isinstance(step, Admitted) else ()
+        notes: tuple[str, ...] = ()
+        if isinstance(step, Admitted):
+            notes = step.notes
+            route, verdict, algorithm = step.route, "accepted", step.verified.algorithm._value_
+        elif isinstance(step, Composed):
+            route, verdict, algorithm = step.route, "open", NONE
+        else:
+            route, algorithm = _route(step), _algorithm(step)
+            verdict = "own" if algorithm is NONE else "accepted"
+        self._meter.count(route, request.head, status, verdict, algorithm, request.laps)
         if not self._all and not (notes and self._refused):
             return
-        fields = self._common(request)
+        fields = self._common(request, route)
         fields["status"] = status
         if isinstance(step, Admitted):
             fields["client_id"] = step.verified.client.client_id
-            fields["label"] = step.verified.candidate.label[:TEXT_CHARACTERS]
-            fields["alg"] = step.verified.algorithm.value
+            fields["alg"] = algorithm
+            fields.update(self._of(step.verified.candidate))
         if notes:
             fields["notes"] = _cut(notes)
         self._log.line("info", "request.forwarded", **fields)
 
     def gone(self, request: Decided, detail: str) -> None:
         """The client went away before its answer."""
+        route, algorithm = _route(request.step), _algorithm(request.step)
+        self._meter.count(route, request.head, ABANDONED, "abandoned", algorithm, request.laps)
         if self._all:
-            self._log.line("info", "request.abandoned", detail=detail, **self._common(request))
+            self._log.line("info", "request.abandoned", detail=detail, **self._common(request, route))
 
-    def _common(self, request: Decided) -> dict[str, Any]:
+    def _common(self, request: Decided, route: str) -> dict[str, Any]:
         fields: dict[str, Any] = {"requestId": request.request_id, "peer": request.incoming.connection.peer.address}
         known = getattr(request.step, "request", None)
         external = getattr(request.step, "external", None) or getattr(known, "external", None)
         if external is not None and external.client_address:
             fields["client_address"] = external.client_address
-        if known is not None:
-            fields["route"] = known.route
-        if request.head is not None:
-            fields["method"] = request.head.method[:32].decode("ascii", "backslashreplace")
+        if route:
+            fields["route"] = route
+        head = request.head
+        if head is not None:
+            fields["method"] = head.method[:32].decode("ascii", "backslashreplace")
             fields["path"] = request.path[:PATH_CHARACTERS]
+            trace = trace_id(head)
+            if trace:
+                fields["trace_id"] = trace
+        fields["ms"] = request.laps.milliseconds(STAGES)
         return fields
 
     def _signature(self, head: Head | None) -> dict[str, Any]:
@@ -102,14 +138,38 @@ class Decisions:
             return {}
         fields: dict[str, Any] = {}
         for candidate in candidates[:1]:
-            fields["label"] = candidate.label[:TEXT_CHARACTERS]
+            fields.update(self._of(candidate))
             if candidate.keyid is not None:
                 fields["keyid"] = candidate.keyid[:TEXT_CHARACTERS]
             if candidate.alg is not None:
                 fields["alg"] = candidate.alg[:TEXT_CHARACTERS]
-            if candidate.created is not None:
-                fields["age_s"] = round(self._clock.now() - candidate.created, 1)
         return fields
+
+    def _of(self, candidate: Candidate) -> dict[str, Any]:
+        fields: dict[str, Any] = {
+            "label": candidate.label[:TEXT_CHARACTERS],
+            "covered": candidate.components[:PATH_CHARACTERS],
+        }
+        if candidate.created is not None:
+            fields["age_s"] = round(self._clock.now() - candidate.created, 1)
+        return fields
+
+
+def _route(step: Any) -> str:
+    """Name of the route, "" while it is not known."""
+    route: str = getattr(getattr(step, "request", step), "route", "")
+    return route
+
+
+def _algorithm(step: Any) -> str:
+    """Of the signature that was looked at last, `NONE` if there was none."""
+    if isinstance(step, NeedVerification):
+        return step.attempt.job.algorithm._value_
+    admitted = step if isinstance(step, Admitted) else getattr(step, "admitted", None)
+    if admitted is not None:
+        return admitted.verified.algorithm._value_
+    proofs: tuple[Verified, ...] = getattr(step, "verified", ())
+    return proofs[0].algorithm._value_ if proofs else NONE
 
 
 def _cut(notes: tuple[str, ...]) -> list[str]:

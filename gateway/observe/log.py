@@ -45,8 +45,15 @@ class Log:
         self._write_bytes = _write_bytes(descriptor)
         self.dropped = 0
         """Lines lost since the last line that told so."""
+        self.lost = 0
+        """Lines lost altogether."""
         self._thread = threading.Thread(target=self._run, name="log", daemon=True)
         self._thread.start()
+
+    @property
+    def waiting(self) -> int:
+        """Octets that are not written yet."""
+        return self._pending_bytes
 
     def enabled(self, level: str) -> bool:
         """Would a line of this level be written?"""
@@ -61,6 +68,7 @@ class Log:
         with self._lock:
             if self._closing or self._pending_bytes + len(data) > BUFFER_BYTES:
                 self.dropped += 1
+                self.lost += 1
                 return
             if self.dropped:
                 lost = encode({"time": stamp, "level": "warning", "event": "log.dropped", "lines": self.dropped})
@@ -104,7 +112,9 @@ class Log:
             except OSError:
                 # Nobody reads the log any more. The gateway's work goes on without it.
                 with self._lock:
-                    self.dropped += batch.count(b"\n")
+                    count = batch.count(b"\n")
+                    self.dropped += count
+                    self.lost += count
 
     def _take(self) -> bytes:
         """As many whole lines as fit one untorn write; a longer line goes alone. Empty: nothing waits."""

@@ -72,9 +72,11 @@ class Connection(RequestHandler):
             self.peer = Peer(str(peername[0]))
         if self._server.full:
             self._force_close = True
+            self._server.refused += 1
             self._server.log.line("warning", "connection.refused", detail="limits.connections", peer=self.peer.address)
             transport.abort()  # type: ignore[attr-defined]  # sockets have transports that can be written to
             return
+        self._server.accepted += 1
         super().connection_made(transport)
         self._draining = self._grace = self._server.draining
         self._arm(FRESH_S if self._draining else self._server.limits.head_timeout_s)

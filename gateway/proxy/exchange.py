@@ -9,11 +9,12 @@ import os
 import traceback
 from typing import Any, Final
 
-from gateway._native import Head, Refused
+from gateway._native import Head, Laps, Refused
 from gateway.clock import Clock
 from gateway.config import Config
 from gateway.model import Admitted, Composed, Refusal
 from gateway.observe.decisions import Decisions
+from gateway.observe.table import BODY, CLAIM, KEY, READ, UPSTREAM, VERIFY
 from gateway.onboarding.answer import OwnAnswer
 from gateway.onboarding.certificate_api import RootCa
 from gateway.pipeline import Pipeline
@@ -55,15 +56,17 @@ CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
 class Request:
     """What this request holds while it is decided: closed in `finally`, whatever happens."""
 
-    __slots__ = ("body", "claimed", "delivery", "head", "incoming", "keep_alive", "path", "request_id", "step")
+    __slots__ = ("body", "claimed", "delivery", "head", "incoming", "keep_alive", "laps", "path", "request_id", "step")
 
     def __init__(self, incoming: Incoming, head: Head | None, request_id: str) -> None:
+        self.laps = Laps()
         self.incoming = incoming
         self.head = head
         self.request_id = request_id
         self.path = head.path.decode("utf-8", "surrogateescape") if head is not None else ""
         self.keep_alive = head is not None and head.keep_alive and head.minor == 1
         self.step: Step | None = None
+        """The latest that is no refusal."""
         self.body: Body | None = None
         self.claimed: list[bytes] = []
         self.delivery = Delivery()
@@ -141,22 +144,28 @@ class Exchange:
                 return Refusal(Reason(refused.reason), refused.detail)
             if incoming.too_late:
                 return Refusal(Reason.INTERNAL_DRAINING)
+            lap = request.laps.lap
             step = self._pipeline.begin(head, incoming.connection.peer)
+            lap(READ)
             while True:
+                if isinstance(step, Refusal):
+                    return step
                 request.step = step
                 if isinstance(step, NeedVerification):
                     verdict = self._verifier.ask(step.job)
                     step = self._pipeline.with_verdict(step, verdict if isinstance(verdict, bool) else await verdict)
+                    lap(VERIFY)
                 elif isinstance(step, NeedKey):
                     found = self._directory.find(step.realm, step.client_id)
                     step = self._pipeline.with_key(step, await found if isinstance(found, asyncio.Future) else found)
+                    lap(KEY)
                 elif isinstance(step, NeedBody):
                     step = self._pipeline.with_body(step, await self._read_body(request, head, step))
+                    lap(BODY)
                 elif isinstance(step, NeedClaim):
                     answer = await self._claim(request, step)
                     step = self._pipeline.with_claim(step, answer, self._claims.since_s(step.keys) or 0.0)
-                elif isinstance(step, Refusal):
-                    return step
+                    lap(CLAIM)
                 elif isinstance(step, Admitted | Composed):
                     return await self._deliver(request, head, step)
                 elif isinstance(step, ServeRootCa):
@@ -193,10 +202,17 @@ class Exchange:
         onboarding = self._onboarding
         assert onboarding is not None
         if isinstance(step, NeedPresented):
-            return self._pipeline.with_presented(step, *await self._read_presented(request, head, step, onboarding))
+            next_step = self._pipeline.with_presented(
+                step, *await self._read_presented(request, head, step, onboarding)
+            )
+            request.laps.lap(BODY)
+            return next_step
         if isinstance(step, NeedStanding):
-            return self._pipeline.with_standing(step, await onboarding.standing(step))
+            next_step = self._pipeline.with_standing(step, await onboarding.standing(step))
+            request.laps.lap(KEY)
+            return next_step
         told = await onboarding.conclude(step, self._names(step.admitted), request.delivery)
+        request.laps.lap(UPSTREAM)
         if isinstance(told, Refusal):
             return told
         # It counts, whether the WFM was asked or not: the same request must not be answered twice (R13).
@@ -281,6 +297,8 @@ class Exchange:
                 )
         except UpstreamError as error:
             return Refusal(error.reason, error.detail, _client_id(step), notes=_notes(step))
+        finally:
+            request.laps.lap(UPSTREAM)
         self._decisions.passed(request, status)
         return None
 

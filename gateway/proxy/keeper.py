@@ -6,6 +6,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, Final
 
+from gateway.observe.fleet import Fleet
 from gateway.proxy.spawn import Worker, ended, spawn
 from gateway.reasons import ConfigError, Reason
 
@@ -25,10 +26,12 @@ Say = Callable[[str], None]
 
 
 class Orders:
-    """What all keepers of one gateway share: the settings that the next worker gets, and whether it ends."""
+    """What all keepers of one gateway share: the settings that the next worker gets, what workers count, and whether it
+    ends."""
 
-    def __init__(self, settings: bytes, drain_s: float, say: Say) -> None:
+    def __init__(self, settings: bytes, drain_s: float, say: Say, fleet: Fleet) -> None:
         self.settings = settings
+        self.fleet = fleet
         self.drain_s = drain_s
         self.say = say
         self.stopping = asyncio.Event()
@@ -83,7 +86,7 @@ class Keeper:
             if self._orders.stopping.is_set():
                 return
             try:
-                worker = await spawn(self._listen_fd, self._orders.settings)
+                worker = await spawn(self._listen_fd, self._orders.settings, self._orders.fleet)
             except OSError as error:
                 raise NotReplaced(f"worker {self._index} could not be started: {error.strerror}") from None
             try:
@@ -135,7 +138,7 @@ class Keeper:
             async with self._one_at_a_time:
                 if self._current is None:
                     try:
-                        self._current = await spawn(self._listen_fd, orders.settings)
+                        self._current = await spawn(self._listen_fd, orders.settings, orders.fleet)
                     except OSError as error:
                         # No memory, processes or descriptors now: nobody else would start this worker later.
                         if not ready.done():
@@ -159,6 +162,7 @@ class Keeper:
             if not ready.done():
                 ready.set_exception(_failed(ended(status)))
                 return
+            orders.fleet.restarts += 1
             orders.say(f"worker {self._index} (pid {worker.process.pid}) ended: {ended(status)}; starting another")
             if loop.time() - born_s >= SHORT_LIFE_S:
                 pause_s = FIRST_PAUSE_S

@@ -13,9 +13,10 @@ FIXED: Final = (
     "listen.workers",
     "store",
     "admin",
+    "observe",
     "limits.data_dir",
 )
-"""What the supervisor has opened: sockets, the embedded store, the private listener, the data directory."""
+"""What the supervisor has opened: sockets, the embedded store, the private listeners, the data directory."""
 
 
 def reread(before: Config) -> Config:

@@ -10,6 +10,7 @@ from gateway.config import Config
 from gateway.explain.brief import Brief
 from gateway.observe.decisions import Decisions
 from gateway.observe.log import Log
+from gateway.observe.page import Page
 from gateway.onboarding.bundles import Bundles
 from gateway.onboarding.certificate_api import RootCa
 from gateway.onboarding.crl import Crls
@@ -20,6 +21,7 @@ from gateway.proxy.ca_refresh import CaRefresh
 from gateway.proxy.crl_refresh import CrlRefresh
 from gateway.proxy.enrolling import Enrolling
 from gateway.proxy.exchange import Exchange
+from gateway.proxy.figures import Figures
 from gateway.proxy.journal import Journal
 from gateway.proxy.onboarding import Onboarding
 from gateway.proxy.origin import Origin
@@ -30,6 +32,7 @@ from gateway.proxy.upstream import Upstream
 from gateway.proxy.upstreams import Upstreams
 from gateway.proxy.verifier import Verifier
 from gateway.registry.directory import Directory
+from gateway.registry.figures import StoreFigures
 from gateway.registry.links import AnyLink, claims_on, link_to, recorder_on
 from gateway.registry.revocations import Revocations
 from gateway.registry.store_url import Endpoint, RemoteStore
@@ -63,6 +66,7 @@ class Runtime:
     """Everything that serves requests in one process. Make it on a running loop.
 
     :param workers: how many share the room for spooled bodies
+    :param page: where this worker counts; None: where nobody looks
     :param recording: the same store for a user who may record devices (R27); None: `store`'s user may
     :raises ConfigError: config.unreadable for TLS files, config.unreadable and config.invalid for authorities
     """
@@ -75,10 +79,14 @@ class Runtime:
         clock: Clock,
         workers: int = 1,
         recording: RemoteStore | None = None,
+        page: Page | None = None,
     ) -> None:
+        page = page or Page()
         loop = asyncio.get_running_loop()
         self._log = log
-        self.link = link_to(store, clock, loop, timeout_s=config.store.timeout_ms / 1000, report=self._report)
+        figures = StoreFigures()
+        timeout_s = config.store.timeout_ms / 1000
+        self.link = link_to(store, clock, loop, timeout_s=timeout_s, report=self._report, figures=figures)
         self.revocations = Revocations(config.onboarding.stale_crl == "refuse")
         writer = recording or store
         self._durable = isinstance(writer, Endpoint) and writer.embedded
@@ -113,24 +121,38 @@ class Runtime:
         if self.recording is not None and config.onboarding.mode != "off":
             self.onboarding = self._make_onboarding(config, self.recording, clock)
         pipeline = Pipeline(config, clock, self.revocations, bundles, Brief(config, clock))
-        verifier = Verifier(engines.choose(config.engine, config.source), loop)
+        engine = engines.choose(config.engine, config.source)
+        verifier = Verifier(engine, loop)
         limits = config.limits
         self.spool = Spool(config.data_dir, limits.spool_bytes, max(1, limits.spool_total_bytes // workers))
+        decisions = Decisions(config, log, clock, page)
         self.exchange = Exchange(
             config,
             pipeline,
             self.directory,
-            claims_on(self.link, self.directory.changes, self._report),
+            claims_on(self.link, self.directory.changes, self._report, figures),
             verifier,
             self.upstream,
             self.spool,
-            Decisions(config, log, clock),
+            decisions,
             clock,
             self.onboarding,
             None if config.onboarding.root_ca is None else RootCa(config.onboarding.root_ca, self._report),
             self._make_rotating(config, pipeline.rotations, verifier, clock),
         )
         self.server = Server(self.exchange, limits, log)
+        self.figures = Figures(
+            page,
+            self.server,
+            self.directory,
+            self.link,
+            figures,
+            self.upstream,
+            log,
+            decisions.failures,
+            engine.name,
+            loop,
+        )
 
     def _make_onboarding(self, config: Config, link: AnyLink, clock: Clock) -> Onboarding:
         recorder = recorder_on(link, "onboarding", clock, self._durable)
@@ -162,9 +184,11 @@ class Runtime:
         self.ca_refresh.start()
         if self.onboarding is not None:
             self.onboarding.start()
+        self.figures.start()
 
     async def stop(self) -> None:
         """Close what is open; requests must be done by now."""
+        self.figures.close()
         if self.onboarding is not None:
             await self.onboarding.close(ENROLLING_PATIENCE_S)
         if self.origin is not None:

@@ -25,6 +25,10 @@ class Server(web.Server):
         self.limits = limits
         self.log = log
         self.draining = False
+        self.accepted = 0
+        """Connections that were taken."""
+        self.refused = 0
+        """Connections that were closed at once for want of room."""
         super().__init__(
             exchange.run,  # type: ignore[arg-type]  # it takes our Incoming in the place of a BaseRequest
             request_factory=_incoming,
@@ -47,6 +51,11 @@ class Server(web.Server):
     def full(self) -> bool:
         """Are there as many connections as this worker takes? Each of them may be waiting for its first head (R5)."""
         return len(self._connections) >= self.limits.connections
+
+    @property
+    def open(self) -> int:
+        """Connections that there are."""
+        return len(self._connections)
 
     @property
     def busy(self) -> bool:

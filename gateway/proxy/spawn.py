@@ -7,6 +7,7 @@ import site
 import sys
 from contextlib import suppress
 
+from gateway.observe.fleet import Fleet, Slot
 from gateway.proxy.settings import READY
 
 
@@ -29,15 +30,18 @@ class Worker:
             self.process.send_signal(number)
 
 
-async def spawn(listen_fd: int, settings: bytes) -> Worker:
+async def spawn(listen_fd: int, settings: bytes, fleet: Fleet) -> Worker:
     """Start a worker on a listening socket.
 
     :param settings: one line, from `gateway.proxy.settings.pack`
+    :param fleet: keeps what the worker counts, and hears whether it serves
     :raises OSError: no memory, processes or descriptors
     """
     loop = asyncio.get_running_loop()
     read_fd, write_fd = os.pipe()
+    slot: Slot | None = None
     try:
+        slot = fleet.new()
         process = await asyncio.create_subprocess_exec(
             sys.executable,
             # Not from the folder we happen to be in.
@@ -46,20 +50,27 @@ async def spawn(listen_fd: int, settings: bytes) -> Worker:
             "gateway.proxy.worker",
             str(listen_fd),
             str(write_fd),
+            str(slot.descriptor),
             stdin=asyncio.subprocess.PIPE,
-            pass_fds=(listen_fd, write_fd),
+            pass_fds=(listen_fd, write_fd, slot.descriptor),
             env=_environment(),
         )
     except BaseException:
         os.close(read_fd)
+        if slot is not None:
+            fleet.ended(slot)
         raise
     finally:
         os.close(write_fd)
+    fleet.born(slot)
+    following = loop.create_task(process.wait())
+    following.add_done_callback(lambda _: fleet.ended(slot))
     told: asyncio.Future[bool] = loop.create_future()
     closed: asyncio.Future[None] = loop.create_future()
 
     def heard() -> None:
         data = os.read(read_fd, 1)
+        slot.serving = data == READY
         if not told.done():
             told.set_result(data == READY)
         if not data:

@@ -4,11 +4,13 @@ import asyncio
 import resource
 import signal
 import socket
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
 from gateway.config import Config, warnings
+from gateway.observe.fleet import Fleet
 from gateway.proxy import sockets
 from gateway.proxy.activation import activated, spread, told
 from gateway.proxy.keeper import GRACE_S, START_S, Keeper, NotReplaced, Orders, Say
@@ -27,6 +29,7 @@ from gateway.signature.engine import Engine
 if TYPE_CHECKING:
     from gateway.admin.daily import Daily
     from gateway.admin.listener import Listener
+    from gateway.admin.observer import Observer
 
 STORE_CHECK_S: Final = 0.5
 DESCRIPTORS_WANTED: Final = 65_536
@@ -75,7 +78,8 @@ class Supervisor:
         self._run_file = RunFile(config.data_dir)
         self._store: RemoteStore | None = None
         self._recording: RemoteStore | None = None
-        self._orders = Orders(b"", config.limits.drain_s, say)
+        self._fleet = Fleet(config.worker_count, time.time())
+        self._orders = Orders(b"", config.limits.drain_s, say, self._fleet)
         self._stopping = self._orders.stopping
 
     async def run(self, announce: Callable[[], None]) -> None:
@@ -91,7 +95,7 @@ class Supervisor:
         self._notify = Notify.from_environment()
         listeners, unlink = self._listen(config, count)
         embedded: EmbeddedServer | None = None
-        admin: Listener | Daily | None = None
+        beside: list[Listener | Daily | Observer] = []
         tasks: list[asyncio.Task[None]] = []
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
@@ -111,24 +115,19 @@ class Supervisor:
             if config.records:
                 await check_store(recording)
             administered = None if embedded is None else embedded.admin
-            if config.admin.bind is not None:
-                from gateway.admin import listener  # most gateways do without it, and without aiohttp here
-
-                admin = await listener.Listener.start(config, administered)
-            else:
-                from gateway.admin import daily
-
-                admin = daily.Daily.start(config, administered)
+            await self._open_private(config, administered, beside)
             self._store, self._recording = endpoint, recording
             self._orders.settings = self._settings(config)
             keepers = [Keeper(index, one.fileno(), self._orders) for index, one in enumerate(listeners)]
             tasks = [loop.create_task(keeper.run()) for keeper in keepers]
             await self._all_ready([keeper.ready for keeper in keepers])
+            self._fleet.started = True
             if not self._stopping.is_set():
                 self._hold_run_file()
                 announce()
                 self._notify.ready("serving")
             await self._watch(embedded, keepers)
+            self._fleet.draining = True
             self._notify.stopping()
             self._run_file.release()
             # First our copies: when the workers close theirs, the kernel refuses newcomers at once.
@@ -140,10 +139,37 @@ class Supervisor:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
-            if admin is not None:
-                await admin.close()
+            for one in reversed(beside):
+                await one.close()
             if embedded is not None:
                 embedded.stop()
+
+    async def _open_private(
+        self, config: Config, administered: RemoteStore | None, beside: "list[Listener | Daily | Observer]"
+    ) -> None:
+        """Start what runs in this process beside the workers; `beside` is what must be closed again."""
+        # Not imported by the workers, which import this module's neighbours.
+        from gateway.admin.daily import Daily
+        from gateway.admin.listener import Listener
+        from gateway.admin.observer import Observer
+
+        daily = Daily.start(config, administered)
+        if daily is not None:
+            beside.append(daily)
+        if config.admin.bind is not None:
+            beside.append(await Listener.start(config, administered))
+        if config.observe.bind is None:
+            return
+        try:
+            observer = await Observer.start(config, self._fleet, None if daily is None else daily.survey)
+        except ConfigError as error:
+            if config.observe.address is not None:
+                raise
+            # Nobody asked for that port: a second gateway on this machine must not need another file.
+            self._say(f"WARNING: no dashboard, health and metrics: {error.message}; set observe.address")
+            return
+        beside.append(observer)
+        self._say(f"dashboard, health and metrics at {observer.url}")
 
     def _settings(self, config: Config) -> bytes:
         """What the next worker is told."""

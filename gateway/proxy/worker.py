@@ -1,8 +1,8 @@
-"""One worker process: `python -m gateway.proxy.worker LISTEN_FD READY_FD`, started and watched by the supervisor.
+"""One worker process: `python -m gateway.proxy.worker LISTEN_FD READY_FD PAGE_FD`, started by the supervisor.
 
 Its settings come as one line of JSON on standard input, which then stays open: its end means that the supervisor is
-gone. It writes one octet to READY_FD when it serves, and closes it when it takes no more connections. SIGTERM: no new
-connections, finish what has begun, leave with status 0.
+gone. It writes one octet to READY_FD when it serves, and closes it when it takes no more connections. It counts in the
+memory of PAGE_FD. SIGTERM: no new connections, finish what has begun, leave with status 0.
 """
 
 import asyncio
@@ -18,6 +18,7 @@ import uvloop
 
 from gateway.clock import SystemClock
 from gateway.observe.log import Log
+from gateway.observe.page import Page
 from gateway.proxy.runtime import Runtime
 from gateway.proxy.settings import READY, Settings, unpack
 from gateway.reasons import ConfigError
@@ -28,14 +29,14 @@ IDLE_CHECK_S: Final = 0.02
 """How often a drain looks whether everything is done."""
 
 
-async def serve(settings: Settings, listener: socket.socket, ready_fd: int) -> None:
+async def serve(settings: Settings, listener: socket.socket, ready_fd: int, page: Page) -> None:
     """Serve until told to stop, then drain."""
     loop = asyncio.get_running_loop()
     stop = asyncio.Event()
     config = settings.config
     log = Log(level=config.log.level)
     loop.set_exception_handler(lambda _, context: log.line("error", "loop.error", **_told(context)))
-    runtime = Runtime(config, settings.store, log, SystemClock(), settings.workers, settings.recording)
+    runtime = Runtime(config, settings.store, log, SystemClock(), settings.workers, settings.recording, page)
     loop.add_signal_handler(signal.SIGTERM, stop.set)
     # Ctrl-C reaches the whole process group; the supervisor decides what it means.
     loop.add_signal_handler(signal.SIGINT, lambda: None)
@@ -78,11 +79,13 @@ async def drain(runtime: Runtime, drain_s: float) -> None:
 
 def main() -> None:
     """Entry point of the process."""
-    listen_fd, ready_fd = int(sys.argv[1]), int(sys.argv[2])
+    listen_fd, ready_fd, page_fd = map(int, sys.argv[1:])
+    page = Page(page_fd)
+    os.close(page_fd)
     settings = unpack(sys.stdin.buffer.readline())
     try:
         with socket.socket(fileno=listen_fd) as listener:
-            uvloop.run(serve(settings, listener, ready_fd))
+            uvloop.run(serve(settings, listener, ready_fd, page))
     except ConfigError as error:
         sys.stderr.write(f"wfm-gateway: {error.message}\n")
         raise SystemExit(2) from None

@@ -18,6 +18,7 @@ from gateway.registry.answers import ClaimAnswer
 from gateway.registry.claims import Claims
 from gateway.registry.cluster import ClusterLink
 from gateway.registry.epoch import Epoch
+from gateway.registry.figures import StoreFigures
 from gateway.registry.keys import BUCKETS, bucket_epoch, bucket_key, bucket_of
 from gateway.registry.line import SlotLine
 from gateway.registry.link import Report
@@ -32,10 +33,11 @@ _TICKS: Final = 5
 class BucketClaims:
     """The replay claims of one worker in a cluster; `Claims` and the memory behind them at once.
 
+    :param figures: where claims are counted
     :param report: told when buckets lost their memory (`store.memory_lost`), once for all that did in one moment
     """
 
-    def __init__(self, link: ClusterLink, report: Report | None = None) -> None:
+    def __init__(self, link: ClusterLink, report: Report | None = None, figures: StoreFigures | None = None) -> None:
         self._loop = link.loop
         self._report = report
         self._lost = 0
@@ -43,7 +45,8 @@ class BucketClaims:
         self._tick_number = 0
         self._ready: list[asyncio.Future[None]] = []
         self._buckets = [
-            _Bucket(link.line_of(bucket_epoch(number)), number, self._moved, self._settle) for number in range(BUCKETS)
+            _Bucket(link.line_of(bucket_epoch(number)), number, self._moved, self._settle, figures)
+            for number in range(BUCKETS)
         ]
         link.on_close.append(self._close)
         self._tick()
@@ -107,12 +110,19 @@ class BucketClaims:
 class _Bucket:
     """One bucket's claims, and what is known of their memory."""
 
-    def __init__(self, line: SlotLine, number: int, moved: Callable[[str], None], settled: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        line: SlotLine,
+        number: int,
+        moved: Callable[[str], None],
+        settled: Callable[[], None],
+        figures: StoreFigures | None,
+    ) -> None:
         self._line = line
         self._asked = False
         self._settled = settled
         self.memory = Epoch(line, bucket_epoch(number), moved, settled)
-        self.claims = Claims(line, self, bucket_epoch(number), BUCKETS // 4)
+        self.claims = Claims(line, self, bucket_epoch(number), BUCKETS // 4, figures)
         line.on_connect.append(self.poll)
 
     @property

@@ -23,6 +23,7 @@ from typing import Final, Protocol
 
 from gateway.reasons import Reason
 from gateway.registry.answers import Claim, ClaimAnswer, Unavailable
+from gateway.registry.figures import StoreFigures
 from gateway.registry.keys import EPOCH
 from gateway.registry.line import Line
 from gateway.registry.resp import Reply, pack
@@ -66,10 +67,19 @@ class Claims:
 
     :param epoch_key: key of the epoch that `memory` knows
     :param parts: so many of these share the room for what is remembered
+    :param figures: where claims are counted
     """
 
-    def __init__(self, link: Line, memory: Memory, epoch_key: bytes = EPOCH, parts: int = 1) -> None:
+    def __init__(
+        self,
+        link: Line,
+        memory: Memory,
+        epoch_key: bytes = EPOCH,
+        parts: int = 1,
+        figures: StoreFigures | None = None,
+    ) -> None:
         self._link = link
+        self.figures = figures or StoreFigures()
         self._memory = memory
         self._get_epoch = pack(b"GET", epoch_key)
         self._serial = int.from_bytes(os.urandom(_RUN_BYTES), "big") << 8 * _SERIAL_BYTES
@@ -91,6 +101,7 @@ class Claims:
         if batch is None or batch.key_length != len(key) or batch.ttl_ms != ttl_ms:
             opened = self._begin(len(key), ttl_ms)
             if isinstance(opened, Unavailable):
+                self.figures.failed += 1
                 future.set_result(opened)
                 return future
             batch = opened
@@ -143,10 +154,12 @@ class Claims:
         """Answer the claims of a batch whose replies are here; those that nobody waits for are taken back."""
         lost = None if replies[-1] == batch.epoch else _epoch_verdict(replies[-1])
         mixed = False
+        claimed = 0
         ours = self._ours
         for (key, token, future), said, stored in zip(batch.claims, replies[:-1:2], replies[1::2], strict=True):
             if lost is None and stored == token and said == b"OK" and not future.done():
                 ours[key] = token
+                claimed += 1
                 future.set_result(Claim.CLAIMED)
                 continue
             answer = _verdict(key, token, said, stored)
@@ -156,7 +169,12 @@ class Claims:
             elif said == b"OK":
                 self._take_back(key, token)
             if not future.done():
+                if answer is Claim.SEEN:
+                    self.figures.seen += 1
+                else:
+                    self.figures.failed += 1
                 future.set_result(lost if answer is Claim.CLAIMED and lost is not None else answer)
+        self.figures.claimed += claimed
         if len(ours) >= self._room:
             # Requests are forwarded within seconds, so the latest few thousand claims are enough to release from.
             self._ours_before = ours
@@ -213,6 +231,7 @@ class _Batch(Exchange):
     def give_up(self, why: Unavailable) -> None:
         for _, _, future in self.claims:
             if not future.done():
+                self._owner.figures.failed += 1
                 future.set_result(why)
 
     def late(self, replies: list[Reply]) -> None:

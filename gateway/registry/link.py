@@ -11,6 +11,7 @@ from gateway.reasons import Reason
 from gateway.registry import lineage
 from gateway.registry.answers import Unavailable
 from gateway.registry.dial import dial, greeting, tls_context
+from gateway.registry.figures import StoreFigures
 from gateway.registry.resp import Reply, pack
 from gateway.registry.store_url import Endpoint
 from gateway.registry.wire import Exchange, Wire
@@ -33,6 +34,7 @@ class Link:
     :param limit: how many replies may be owed; a caller beyond that is told store.unavailable at once
     :param report: told once when the store is lost or cannot be reached, and once when it is there (again)
     :param redirected: called when a reply says that a key is at another node of a cluster
+    :param figures: where what happens is counted
     :param jitter: random numbers in [0, 1), so that the workers of a fleet do not come back in step
     :raises ConfigError: config.unreadable for the endpoint's TLS files
     """
@@ -48,6 +50,7 @@ class Link:
         limit: int = 10_000,
         report: Report | None = None,
         redirected: Callable[[], None] | None = None,
+        figures: StoreFigures | None = None,
         jitter: Callable[[], float] = random.random,
     ) -> None:
         self.loop = loop
@@ -57,6 +60,7 @@ class Link:
         self.on_disconnect: list[Callable[[], None]] = []
         self.lineage = b""
         """Id of the lineage of writes that the server continues; empty where no replica can take its place (R13)."""
+        self._figures = figures or StoreFigures()
         self._endpoint = endpoint
         self._context = tls_context(endpoint)
         self._timeout_s = timeout_s
@@ -181,6 +185,7 @@ class Link:
         wire = Wire(
             self.loop, self.clock, self._timeout_s, self._drop_after_s, self._greet, self._lost, self._redirected
         )
+        wire.figures = self._figures
         self._opening = wire
         self._timer = self.loop.call_later(self._drop_after_s, self._too_slow, wire)
         self._dialling = self.loop.create_task(dial(self.loop, self._endpoint, self._context, lambda: wire))
@@ -224,6 +229,7 @@ class Link:
             self._timer = None
         self._opening = None
         self._wire = wire
+        self._figures.connections += 1
         self._since_s = self.clock.monotonic()
         self._told_lost = False
         self._tell("store.connected", str(self._endpoint))

@@ -12,6 +12,7 @@ from gateway.registry.buckets import BucketClaims
 from gateway.registry.changes import Changes
 from gateway.registry.claims import Claims
 from gateway.registry.cluster import ClusterLink
+from gateway.registry.figures import StoreFigures
 from gateway.registry.keys import CHANGES, STREAM_EPOCH
 from gateway.registry.link import Link, Report
 from gateway.registry.ordered_recorder import OrderedRecorder
@@ -97,9 +98,13 @@ def follow(
     return Changes(link, evict, clear, report)
 
 
-def claims_on(link: AnyLink, changes: Changes, report: Report | None = None) -> AnyClaims:
-    """The replay claims of one worker."""
-    return BucketClaims(link, report) if isinstance(link, ClusterLink) else Claims(link, changes)
+def claims_on(
+    link: AnyLink, changes: Changes, report: Report | None = None, figures: StoreFigures | None = None
+) -> AnyClaims:
+    """The replay claims of one worker, which are counted in `figures`."""
+    if isinstance(link, ClusterLink):
+        return BucketClaims(link, report, figures)
+    return Claims(link, changes, figures=figures)
 
 
 def recorder_on(link: AnyLink, who: str, clock: Clock, durable: bool) -> Recorder:

@@ -11,6 +11,7 @@ import hiredis
 from gateway.clock import Clock
 from gateway.reasons import Reason
 from gateway.registry.answers import Unavailable
+from gateway.registry.figures import StoreFigures
 from gateway.registry.resp import Redirected, Reply, is_wrong_server, refused
 
 _INCOMPLETE: Final = object()
@@ -90,6 +91,7 @@ class Wire(asyncio.Protocol):
         self._end: Unavailable | None = None
         self.owed = 0
         """Replies that have been asked for and are not here yet."""
+        self.figures = StoreFigures()
 
     @property
     def ended(self) -> bool:
@@ -150,6 +152,7 @@ class Wire(asyncio.Protocol):
             return
         waiting = self._waiting
         gets = self._reader.gets
+        now_s = self._clock.monotonic()
         try:
             self._reader.feed(data)
             while (reply := gets()) is not _INCOMPLETE:
@@ -162,7 +165,7 @@ class Wire(asyncio.Protocol):
                     replies.append(reply)
                 else:
                     waiting.popleft()
-                    self._settle(exchange)
+                    self._settle(exchange, now_s)
                     if self._end is not None:
                         return
         except (hiredis.HiredisError, IndexError, ValueError, MemoryError) as error:
@@ -171,8 +174,11 @@ class Wire(asyncio.Protocol):
         if self._wrong_server is not None:
             self.drop(self._wrong_server)
 
-    def _settle(self, exchange: Exchange) -> None:
+    def _settle(self, exchange: Exchange, now_s: float) -> None:
         self.owed -= exchange.expects
+        figures = self.figures
+        figures.round_trips += 1
+        figures.round_trip_s += now_s - exchange.sent_s
         try:
             if exchange.given_up:
                 self._abandoned -= 1
@@ -234,6 +240,7 @@ class Wire(asyncio.Protocol):
             self.drop(Unavailable(Reason.STORE_UNAVAILABLE, f"the store has not answered for {self._drop_after_s:g} s"))
             return
         self._abandoned += len(due)
+        self.figures.timeouts += len(due)
         for exchange in due:
             self._abandon(
                 exchange,

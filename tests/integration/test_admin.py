@@ -282,24 +282,6 @@ def test_certificates_near_their_end_are_listed_and_counted(api: Place) -> None:
     assert {client["id"] for client in near} == {"near", "over"}
 
 
-def test_metrics(tmp_path: Path, valkey: Valkey) -> None:
-    with Store.connect(valkey.endpoint, "test") as store:
-        for name, days in (("far", 365), ("near", 20), ("near2", 29), ("over", -1)):
-            store.add(prepare("default", name, fresh(days=days), "test", int(time.time())))
-        store.add(prepare("plant-2", "near", fresh(days=3), "test", int(time.time())))
-    valkey.client.set(keys.client_key("default", "bad"), b"{")
-    place = Place(tmp_path, f"unix://{valkey.socket}")
-    with serving(place):
-        told = place.ask("GET", "/metrics")
-        assert told.headers["Content-Type"].startswith("text/plain; version=0.0.4")
-        lines = told.body.decode().splitlines()
-        assert "wfm_gateway_certificates_expiring 3" in lines
-        assert "wfm_gateway_certificates_expired 1" in lines
-        assert "wfm_gateway_records_damaged 1" in lines
-        place.add("near3", fresh(days=1))
-        assert place.ask("GET", "/metrics").body == told.body  # once a minute
-
-
 def test_realms_are_apart(api: Place) -> None:
     der = fresh()
     assert api.ask("POST", "/v1/clients?realm=plant-2", {"id": "dev1", "certificate": pem(der)}).status == 201
@@ -325,7 +307,6 @@ EVERY = [
     ("GET", "/v1/pins"),
     ("POST", "/v1/pins"),
     ("DELETE", "/v1/pins/00"),
-    ("GET", "/metrics"),
     ("GET", "/absent"),
 ]
 

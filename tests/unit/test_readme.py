@@ -9,12 +9,12 @@ from click.testing import CliRunner
 from gateway.cli.main import group
 from gateway.config import Engine, load
 from gateway.demo.pki import make_authority
-from tests.support.readme import README, with_table
+from tests.support.readme import README, with_tables
 
 
-def test_the_table_of_reasons_is_the_one_in_the_code() -> None:
+def test_the_tables_are_those_in_the_code() -> None:
     text = README.read_text()
-    assert with_table(text) == text, "run: python -m tests.support.readme"
+    assert with_tables(text) == text, "run: python -m tests.support.readme"
 
 
 def test_the_configuration_of_the_readme_is_valid(tmp_path: Path) -> None:

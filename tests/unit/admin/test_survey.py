@@ -9,7 +9,7 @@ import orjson
 import pytest
 
 from gateway.admin import survey
-from gateway.admin.survey import Count, Survey, exposition, tell_daily
+from gateway.admin.survey import Count, Survey, tell_daily
 from gateway.observe.log import Log
 from gateway.reasons import ConfigError, Reason
 from tests.support.clock import FakeClock
@@ -99,10 +99,27 @@ def test_one_line_a_day_in_spite_of_trouble(monkeypatch: pytest.MonkeyPatch) -> 
     assert (lines[1]["expiring_30d"], lines[1]["expired"]) == (2, 1)
 
 
-def test_every_metric_has_help_type_and_value() -> None:
-    lines = exposition(Count(2, 1, 0, 12.5)).decode().splitlines()
-    names = [line.split()[0] for line in lines if not line.startswith("#")]
-    assert len(names) * 3 == len(lines)
-    for name in names:
-        assert any(line.startswith(f"# HELP {name} ") for line in lines)
-        assert f"# TYPE {name} gauge" in lines
+def test_whoever_looks_never_waits() -> None:
+    async def run() -> None:
+        clock = FakeClock()
+        desk = CountingDesk(clock, failures=1)
+        made = Survey(desk, clock)  # type: ignore[arg-type]
+
+        async def looked() -> Count | None:
+            found = made.latest()
+            for _ in range(5):
+                await asyncio.sleep(0)
+            return found
+
+        assert [await looked(), await looked(), desk.asked] == [None, None, 1], "trouble is not asked for again at once"
+        clock.advance(survey.AGE_S)
+        assert await looked() is None
+        assert await looked() == Count(2, 1, 0, clock.now())
+        assert desk.asked == 2
+        clock.advance(survey.AGE_S)
+        before = await looked()
+        assert before is not None
+        assert before.at == clock.now() - survey.AGE_S, "the old count, while the new one is made"
+        assert await looked() == Count(2, 1, 0, clock.now())
+
+    asyncio.run(run())

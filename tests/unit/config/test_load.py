@@ -24,6 +24,7 @@ FULL = {
     "registry": "l1_entries = 10\nmax_stale_s = 0\nnegative_s = 0",
     "onboarding": "tofu_clients = 5",
     "admin": 'address = "unix:admin"\ntoken_file = "token"\nallowed_hosts = ["gw.internal"]',
+    "observe": 'address = "unix:observe"\ntoken_file = "token"\nallowed_hosts = ["gw.internal"]',
     "headers": 'forward = ["accept", "user-agent"]',
     "limits": "head_limit_bytes = 8192\nhead_timeout_s = 1\nbody_timeout_s = 2\nidle_timeout_s = 3\nspool_bytes = 4\n"
     'spool_total_bytes = 1000\ndata_dir = "spool"\ndrain_s = 5',

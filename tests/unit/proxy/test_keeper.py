@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from gateway.observe.fleet import Fleet
 from gateway.proxy import keeper as keepers
 from gateway.proxy.keeper import Keeper, NotReplaced, Orders
 from gateway.proxy.spawn import Worker
@@ -48,9 +49,9 @@ def test_worker_that_the_system_does_not_start(monkeypatch: pytest.MonkeyPatch, 
 
     async def keep() -> None:
         nonlocal attempts
-        orders = Orders(b"", 1.0, said.append)
+        orders = Orders(b"", 1.0, said.append, Fleet(1))
 
-        async def fail(listen_fd: int, settings: bytes) -> Any:
+        async def fail(listen_fd: int, settings: bytes, fleet: Fleet) -> Any:
             nonlocal attempts
             attempts += 1
             if attempts == 3:
@@ -76,10 +77,10 @@ def test_worker_that_the_system_does_not_start(monkeypatch: pytest.MonkeyPatch, 
 
 def test_r28_the_old_worker_leaves_only_when_the_new_one_serves(monkeypatch: pytest.MonkeyPatch) -> None:
     async def scene() -> None:
-        orders = Orders(b"first", 1.0, lambda line: None)
+        orders = Orders(b"first", 1.0, lambda line: None, Fleet(1))
         born: list[tuple[Worker, bytes]] = []
 
-        async def start(listen_fd: int, settings: bytes) -> Worker:
+        async def start(listen_fd: int, settings: bytes, fleet: Fleet) -> Worker:
             one = worker(len(born), serves=len(born) != 1)
             born.append((one, settings))
             return one
@@ -114,10 +115,10 @@ def test_nothing_is_left_of_a_start_that_fails(tmp_path: Path, monkeypatch: pyte
     """Cancelled, it ends what it has started."""
 
     async def scene() -> None:
-        orders = Orders(b"", 1.0, lambda line: None)
+        orders = Orders(b"", 1.0, lambda line: None, Fleet(1))
         one = worker(1)
 
-        async def start(listen_fd: int, settings: bytes) -> Worker:
+        async def start(listen_fd: int, settings: bytes, fleet: Fleet) -> Worker:
             return one
 
         monkeypatch.setattr(keepers, "spawn", start)

@@ -8,6 +8,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+from benchmarks.row import Row, judged
 from gateway.report.machine import machine, versions
 
 RESULTS = Path(os.environ.get("WFM_BENCHMARK_RESULTS") or Path(__file__).parent / "results")
@@ -23,9 +24,11 @@ def save(
     *,
     tools: Mapping[str, str] = MappingProxyType({}),
     raw: Mapping[str, Any] | None = None,
+    bars: Sequence[Row] = (),
 ) -> Path:
     """Write `results/<name>.json`. `rows` are table rows with the same keys; `says` are sentences: bars, and what
-    this does not show; `tools` versions of other programs; `raw` the single rounds."""
+    this does not show; `tools` versions of other programs; `raw` the single rounds; `bars` what
+    is to be reached, for the table at the head of RESULTS.md."""
     result: dict[str, Any] = {
         "title": title,
         "command": "python -m " + " ".join([_module(), *sys.argv[1:]]),
@@ -34,6 +37,8 @@ def save(
         "rows": list(rows),
         "says": list(says),
     }
+    if bars:
+        result["bars"] = [{"measure": one.measure, **judged(one)} for one in bars]
     if raw is not None:
         result["raw"] = raw
     path = RESULTS / f"{name}.json"

@@ -36,9 +36,15 @@ def section(result: dict[str, Any]) -> str:
     )
 
 
+def bars() -> str:
+    """What is to be reached, out of all results; empty if none has a bar."""
+    rows = [{**bar, "see": result["title"]} for result in results() for bar in result.get("bars", ())]
+    return f"## What is to be reached\n\n{table(rows)}\n" if rows else ""
+
+
 def render() -> str:
     """The whole page."""
-    return "\n".join([HEAD, *[section(result) for result in results()]])
+    return "\n".join([HEAD, bars(), *[section(result) for result in results()]])
 
 
 def results() -> list[dict[str, Any]]:

@@ -9,10 +9,11 @@ from collections.abc import Iterator
 from typing import Final
 
 from benchmarks.load.generator import LoadFailed, send
-from benchmarks.macro import process, row
+from benchmarks import row
+from benchmarks.macro import process
 from benchmarks.macro.gateway import Sections
 from benchmarks.macro.rig import P256, Feed, Prover, Rig
-from benchmarks.macro.row import Row
+from benchmarks.row import Row
 
 IDLE: Final = 10_000
 NEW_PER_S: Final = 500

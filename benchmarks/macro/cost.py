@@ -10,12 +10,12 @@ from typing import Final
 import msgspec
 
 from benchmarks.load.generator import Shots
-from benchmarks.macro import row
+from benchmarks import row
 from benchmarks.macro.bare import bare_us, verifier
 from benchmarks.macro.fleet import Fleet
 from benchmarks.macro.gateway import Sections
 from benchmarks.macro.rig import Feed, Load, Prover, Rig, median, sized
-from benchmarks.macro.row import Row
+from benchmarks.row import Row
 from benchmarks.peers import nginx
 from benchmarks.peers.peer import Running
 

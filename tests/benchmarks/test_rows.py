@@ -5,7 +5,7 @@ import json
 import pytest
 
 from benchmarks import report
-from benchmarks.macro import row
+from benchmarks import row
 from benchmarks.plots import plots
 
 

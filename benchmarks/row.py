@@ -46,6 +46,11 @@ def skipped(measure: str, bar: str, why: str) -> Row:
     return Row(measure, bar, "-", "-", "skipped", (), why)
 
 
+def judged(one: Row) -> dict[str, str]:
+    """Its columns, without what was measured and without the note."""
+    return {"bar": one.bar, "measured": one.measured, "middle half": one.spread, "": one.verdict}
+
+
 def ratios(above: Sequence[float], below: Sequence[float]) -> list[float]:
     """Round by round."""
     return [a / b for a, b in zip(above, below, strict=True)]

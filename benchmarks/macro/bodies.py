@@ -4,15 +4,15 @@ import contextlib
 from collections.abc import Iterator
 from typing import Final
 
-from benchmarks.load.generator import Shots, send
 from benchmarks import row
+from benchmarks.load.generator import Shots, send
 from benchmarks.macro import process
 from benchmarks.macro.gateway import Sections
 from benchmarks.macro.presign import presign, status_body
 from benchmarks.macro.rig import P256, Feed, Prover, Rig, median
-from benchmarks.row import Row
 from benchmarks.peers import nginx
 from benchmarks.peers.peer import Running
+from benchmarks.row import Row
 
 MIB: Final = 1 << 20
 AT_ONCE: Final = 4

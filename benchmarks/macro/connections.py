@@ -8,8 +8,8 @@ import time
 from collections.abc import Iterator
 from typing import Final
 
-from benchmarks.load.generator import LoadFailed, send
 from benchmarks import row
+from benchmarks.load.generator import LoadFailed, send
 from benchmarks.macro import process
 from benchmarks.macro.gateway import Sections
 from benchmarks.macro.rig import P256, Feed, Prover, Rig

@@ -9,15 +9,15 @@ from typing import Final
 
 import msgspec
 
-from benchmarks.load.generator import Shots
 from benchmarks import row
+from benchmarks.load.generator import Shots
 from benchmarks.macro.bare import bare_us, verifier
 from benchmarks.macro.fleet import Fleet
 from benchmarks.macro.gateway import Sections
 from benchmarks.macro.rig import Feed, Load, Prover, Rig, median, sized
-from benchmarks.row import Row
 from benchmarks.peers import nginx
 from benchmarks.peers.peer import Running
+from benchmarks.row import Row
 
 WARM_REQUESTS: Final = 2000
 FASTEST: Final = 30_000

@@ -5,12 +5,12 @@ from typing import Final
 
 import msgspec
 
-from benchmarks.load.generator import send
 from benchmarks import row
+from benchmarks.load.generator import send
 from benchmarks.macro.gateway import Sections
 from benchmarks.macro.rig import P256, Feed, Prover, Rig, median, sized
-from benchmarks.row import Row
 from benchmarks.peers import nginx
+from benchmarks.row import Row
 
 SATURATING: Final = 16
 CONNECTIONS: Final = 64

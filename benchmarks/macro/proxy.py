@@ -16,15 +16,15 @@ from typing import Final
 import msgspec
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
+from benchmarks import row
 from benchmarks.load.backend import Backend
 from benchmarks.load.generator import cores
-from benchmarks import row
 from benchmarks.macro import bodies, connections, cost, latency, rates, switches, variants
 from benchmarks.macro.fleet import Fleet
 from benchmarks.macro.rig import P256, P384, Load, Rig, stay_beside
-from benchmarks.row import Row
 from benchmarks.plots import BARE
 from benchmarks.record import save
+from benchmarks.row import Row
 from benchmarks.tools import tools
 
 NAME: Final = "macro-proxy"

@@ -9,9 +9,9 @@ import msgspec
 from benchmarks import row
 from benchmarks.macro.gateway import Sections
 from benchmarks.macro.rig import P256, Feed, Load, Prover, Rig, median, sized
-from benchmarks.row import Row
 from benchmarks.peers import golang, naive, nginx, nodejs
 from benchmarks.peers.peer import Peer, Running
+from benchmarks.row import Row
 
 CONNECTIONS: Final = 16
 WARM: Final = 1000

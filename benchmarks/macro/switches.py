@@ -4,13 +4,13 @@ import contextlib
 import random
 from typing import Final
 
-from benchmarks.load.generator import Shots
 from benchmarks import row
+from benchmarks.load.generator import Shots
 from benchmarks.macro.fleet import Fleet
 from benchmarks.macro.gateway import Sections
 from benchmarks.macro.rig import P256, Feed, Load, Prover, Rig, median, sized
-from benchmarks.row import Row
 from benchmarks.peers import nginx
+from benchmarks.row import Row
 from gateway.model import Algorithm
 
 CONNECTIONS: Final = 16
@@ -83,7 +83,7 @@ def cache(rig: Rig, sections: Sections, rounds: int, seconds: float, fleet: Flee
     """Requests spread over all devices in L1 against requests of ten of them."""
     prover = Prover(rig, P256)
     rig.say(f"registering {fleet.count:,} devices")
-    with rig.gateway("gateway", fleet, sections) as started:
+    with rig.gateway("gateway", fleet, sections, {"registry": {"l1_entries": fleet.count}}) as started:
         gateway = started.running
         everyone = list(range(fleet.count))
         rig.load(gateway, Feed(rig.sign(fleet, fleet.count, everyone)), fleet.count, CONNECTIONS, MEETING_S)

@@ -16,19 +16,26 @@ import time
 import timeit
 
 from cryptography import x509
-from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from benchmarks.record import save
+from benchmarks.row import at_most
 from gateway.clock import SystemClock
+from gateway.config.registry import Registry
 from gateway.demo.pki import issue, make_authority
-from gateway.model import Algorithm, KeyType, Status
+from gateway.model import Algorithm, Certificate, KeyType, Status
 from gateway.registry.cache import Cache
 from gateway.registry.directory import Directory
 from gateway.registry.link import Link
 from gateway.registry.records import Record, StoredCertificate, decode, encode
 from gateway.registry.store_url import Endpoint
+from gateway.signature.keys import KeyPool
 
 SPKI_P256_BYTES = 91
+
+KEYS = 20_000
+"""How many are pooled, to find what one takes."""
 
 
 def _template() -> bytes:
@@ -91,6 +98,24 @@ def pause_ms() -> float:
     return (time.process_time() - before) * 1e3
 
 
+def pooled_bytes() -> float:
+    """Resident bytes of one parsed P-256 key in a pool."""
+    certificates = [certificate(number) for number in range(KEYS)]
+    pool = KeyPool(KEYS)
+    pool.get(certificates[0])
+    before = resident_bytes()
+    for one in certificates[1:]:
+        pool.get(one)
+    return (resident_bytes() - before) / (KEYS - 1)
+
+
+def certificate(number: int) -> Certificate:
+    """One with a real key."""
+    public = ec.derive_private_key(number + 1, ec.SECP256R1()).public_key()
+    spki = public.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    return Certificate("", spki, hashlib.sha256(spki).hexdigest(), KeyType.P256, 256, 0, 4_000_000_000)
+
+
 def hit_ns(directory: Directory, names: list[str], rounds: int) -> tuple[float, float]:
     """Median nanoseconds of a hit, and of a look-up in a dictionary of the same keys."""
     plain = {("default", name): name for name in names}
@@ -114,11 +139,15 @@ def main() -> int:
     link = Link(Endpoint(path="/none"), SystemClock(), loop)
     directory = Directory(link, entries=arguments.devices)
     fill(Cache(1), 1_000)  # what the first records load is not theirs
+    gc.collect()
+    gc.freeze()  # as a worker does before it serves
     pause_before = min(pause_ms() for _ in range(5))
     before = resident_bytes()
     fill(directory.cache, arguments.devices)
     per_client = (resident_bytes() - before) / arguments.devices
-    pause_after = min(pause_ms() for _ in range(5))
+    pauses = [pause_ms() for _ in range(5)]
+    pause_after = min(pauses)
+    per_key = pooled_bytes()
     stride = max(1, arguments.devices // 5_000)
     names = [f"{number:08x}-0b0a-4d2b-9c3e-1f2a3b4c5d6e" for number in range(0, arguments.devices, stride)]
     ours, limit = hit_ns(directory, names, arguments.rounds)
@@ -127,6 +156,7 @@ def main() -> int:
         {
             "devices": arguments.devices,
             "bytes each": round(per_client),
+            "bytes of a pooled P-256 key": round(per_key),
             "full collection, ms": f"{pause_after:.1f} (empty: {pause_before:.1f})",
             "hit, ns": round(ours),
             "dictionary look-up, ns": round(limit),
@@ -139,9 +169,16 @@ def main() -> int:
         f"The table says {directory.cache.octets / arguments.devices:.0f} octets each of itself, which is what "
         "`registry.l1_bytes` bounds.",
         "A hit is of a device that is not among the few that are kept as objects too: it is read from its octets.",
+        "What was there at the start is frozen, as a worker does it before it serves.",
         "Not shown: the first look-up of a device, which asks the store.",
     ]
-    path = save("micro-l1", "Known devices in a worker's memory", rows, says, ("msgspec",))
+    bars = [
+        at_most("L1, memory per record", 1024, [per_client], " B", 0),
+        at_most("L1, memory per pooled P-256 key", 2560, [per_key], " B", 0),
+        at_most("L1, default bound per worker (`registry.l1_bytes`)", 64, [Registry().l1_bytes / (1 << 20)], " MiB", 0),
+        at_most(f"longest collector pause with {arguments.devices:,} entries", 5, [max(pauses)], " ms", 1),
+    ]
+    path = save("micro-l1", "Known devices in a worker's memory", rows, says, ("msgspec",), bars=bars)
     print("\n".join(" | ".join(f"{name}: {value}" for name, value in row.items()) for row in rows))
     print("\n".join(says))
     print(f"wrote {path.name}")

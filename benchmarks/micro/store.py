@@ -143,8 +143,8 @@ def main() -> int:
         "Each of our claims is SET NX and GET, and a batch ends with a GET of the epoch; redis-py sends the SET alone.",
         "Not shown: CPU of the server, latency, a store across a network.",
     ]
-    measure = f"replay claim, CPU above a bare awaited future, {BAR_AT_ONCE} at once"
-    bars = [at_most(measure, BAR_US, extra_at[BAR_AT_ONCE], " µs", 1)]
+    what = f"replay claim, CPU above a bare awaited future, {BAR_AT_ONCE} at once"
+    bars = [at_most(what, BAR_US, extra_at[BAR_AT_ONCE], " µs", 1)]
     path = save("micro-store", "One replay claim on the store", rows, says, ("redis", "hiredis", "uvloop"), bars=bars)
     print("\n".join(" | ".join(str(value) for value in row.values()) for row in rows))
     print("\n".join(says))

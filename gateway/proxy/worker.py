@@ -6,6 +6,7 @@ memory of PAGE_FD. SIGTERM: no new connections, finish what has begun, leave wit
 """
 
 import asyncio
+import gc
 import os
 import signal
 import socket
@@ -43,6 +44,9 @@ async def serve(settings: Settings, listener: socket.socket, ready_fd: int, page
     loop.add_reader(0, _watch_supervisor, loop, stop)
     await runtime.start(STORE_PATIENCE_S)
     listening = await loop.create_server(runtime.server, sock=listener, backlog=BACKLOG)
+    # Modules and configuration stay as long as the process: no collection looks at them again.
+    gc.collect()
+    gc.freeze()
     _tell_ready(ready_fd)
     await stop.wait()
     last = listener.dup()

@@ -4,8 +4,7 @@ import json
 
 import pytest
 
-from benchmarks import report
-from benchmarks import row
+from benchmarks import report, row
 from benchmarks.plots import plots
 
 

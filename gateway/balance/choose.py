@@ -22,12 +22,22 @@ def next_in_round(servers: Sequence[Server], weights: Sequence[float]) -> Server
     return best
 
 
-def least_busy(servers: Sequence[Server], weights: Sequence[float]) -> Server:
-    """The fewest requests for its weight; those that are equal take turns."""
-    loads = [(server.in_flight + 1) / weight for server, weight in zip(servers, weights, strict=True)]
-    least = min(loads)
-    equal = [index for index, load in enumerate(loads) if load <= least * 1.000001]
-    return next_in_round([servers[index] for index in equal], [weights[index] for index in equal])
+def round_of(servers: Sequence[Server]) -> list[Server]:
+    """One whole round of turns by weight: as long as nothing changes, it repeats itself."""
+    weights = [float(server.weight) for server in servers]
+    return [next_in_round(servers, weights) for _ in range(sum(server.weight for server in servers))]
+
+
+def least_busy(servers: Sequence[Server], weights: Sequence[float], first: int) -> Server:
+    """The fewest requests for its weight; of those that are equal the next one from `first` on."""
+    count = len(servers)
+    best, least = servers[0], math.inf
+    for step in range(count):
+        index = (first + step) % count
+        load = (servers[index].in_flight + 1) / weights[index]
+        if load < least:
+            best, least = servers[index], load
+    return best
 
 
 def by_client(servers: Sequence[Server], client_id: str) -> Server:

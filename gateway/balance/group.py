@@ -4,7 +4,7 @@ from collections.abc import Callable, Collection
 from typing import Final
 
 from gateway.balance.budget import RetryBudget
-from gateway.balance.choose import by_client, least_busy, next_in_round
+from gateway.balance.choose import by_client, least_busy, next_in_round, round_of
 from gateway.balance.server import Server, ServerState
 from gateway.clock import Clock
 from gateway.config import Upstream
@@ -12,6 +12,9 @@ from gateway.reasons import Reason
 
 ATTEMPTS: Final = 3
 """Servers that one request may be tried on."""
+
+HOMES: Final = 65_536
+"""Clients whose server is remembered."""
 
 IDEMPOTENT: Final = frozenset({b"GET", b"HEAD", b"OPTIONS", b"PUT", b"DELETE", b"TRACE"})
 """RFC 9110 §9.2.2."""
@@ -40,6 +43,12 @@ class Group:
         self._report = report
         self._budget = RetryBudget(config.retry_percent)
         self._in_flight = 0
+        self._calm = True
+        """Every server is available and warm: choosing needs no look at the time."""
+        self._weights = [float(server.weight) for server in self.servers]
+        self._round = round_of(self.servers)
+        self._turn = 0
+        self._homes: dict[str, Server] = {}
 
     # One request
 
@@ -65,11 +74,15 @@ class Group:
         :param tried: those that it has been tried on
         :raises NoServer: upstream.down
         """
-        now_s = self._clock.monotonic()
-        free = self._free(now_s, tried)
-        if not free:
-            raise NoServer(Reason.UPSTREAM_DOWN, f"{self.name}: no server is up; {self._details()}")
-        chosen = free[0] if len(free) == 1 else self._choose(free, client_id, now_s)
+        if self._calm and not tried:
+            chosen = self._next(client_id)
+        else:
+            now_s = self._clock.monotonic()
+            free = self._free(now_s, tried)
+            if not free:
+                raise NoServer(Reason.UPSTREAM_DOWN, f"{self.name}: no server is up; {self._details()}")
+            chosen = free[0] if len(free) == 1 else self._choose(free, client_id, now_s)
+            self._calm = all(self._is_warm(server, now_s) for server in self.servers)
         chosen.in_flight += 1
         return chosen
 
@@ -96,6 +109,7 @@ class Group:
         # If it comes back no better, one failure is enough.
         server.failures = config.eject_after - 1
         away_s = server.eject(now_s, config.eject_s)
+        self._calm = False
         what = f"{config.eject_after} requests in a row failed, gets none for {away_s:g} s: {detail}"
         self._report("upstream.ejected", f"{self.name} {server.name}: {what}; {self._left(now_s)}")
 
@@ -133,7 +147,7 @@ class Group:
         server.checks_passed = 0
         server.checks_failed += 1
         if server.up and (first or server.checks_failed >= check.fall):
-            server.up = False
+            server.up = self._calm = False
             server.detail = f"check: {failure}"
             server.since_s = now_s
             self._report("upstream.down", f"{self.name} {server.name}: {failure}; {self._left(now_s)}")
@@ -150,12 +164,33 @@ class Group:
         left = [server for server in self.servers if server.up and server not in tried]
         return [server for server in left if server.available(now_s)] or left
 
+    def _next(self, client_id: str) -> Server:
+        """The choice among all."""
+        balance = self._config.balance
+        if balance == "client_id" and client_id:
+            home = self._homes.get(client_id)
+            if home is None:
+                if len(self._homes) >= HOMES:
+                    self._homes.clear()
+                home = self._homes[client_id] = by_client(self.servers, client_id)
+            return home
+        self._turn += 1
+        if balance == "least_requests":
+            return least_busy(self.servers, self._weights, self._turn)
+        return self._round[self._turn % len(self._round)]
+
+    def _is_warm(self, server: Server, now_s: float) -> bool:
+        return server.available(now_s) and server.weight_at(now_s, self._config.slow_start_s) == server.weight
+
     def _choose(self, free: list[Server], client_id: str, now_s: float) -> Server:
         balance = self._config.balance
         if balance == "client_id" and client_id:
             return by_client(free, client_id)
         weights = [server.weight_at(now_s, self._config.slow_start_s) for server in free]
-        return least_busy(free, weights) if balance == "least_requests" else next_in_round(free, weights)
+        if balance == "least_requests":
+            self._turn += 1
+            return least_busy(free, weights, self._turn)
+        return next_in_round(free, weights)
 
     def _left(self, now_s: float) -> str:
         up = sum(server.available(now_s) for server in self.servers)

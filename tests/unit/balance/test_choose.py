@@ -2,7 +2,7 @@
 
 from collections import Counter
 
-from gateway.balance.choose import by_client, least_busy, next_in_round
+from gateway.balance.choose import by_client, least_busy, next_in_round, round_of
 from gateway.balance.server import Server
 
 
@@ -17,19 +17,22 @@ def weights_of(some: list[Server]) -> list[float]:
 def test_turns_are_in_proportion_and_spread_evenly() -> None:
     some = servers(4, 1, 1)
     turns = [some.index(next_in_round(some, weights_of(some))) for _ in range(12)]
-    assert turns == [0, 0, 1, 0, 2, 0] * 2 or Counter(turns) == {0: 8, 1: 2, 2: 2}
+    assert Counter(turns) == {0: 8, 1: 2, 2: 2}
+    assert turns[:6] == turns[6:]
+    again = servers(4, 1, 1)
+    assert [again.index(server) for server in round_of(again)] == turns[:6]
     assert [0, 0, 0, 0] not in [turns[at : at + 4] for at in range(9)]
 
 
 def test_least_busy_counts_weights_and_takes_turns() -> None:
     some = servers(1, 1, 2)
     some[0].in_flight, some[1].in_flight, some[2].in_flight = 3, 1, 2
-    assert least_busy(some, weights_of(some)) is some[2]  # 3/2 against 4/1 and 2/1
+    assert least_busy(some, weights_of(some), 0) is some[2]  # 3/2 against 4/1 and 2/1
     for server in some:
         server.in_flight = 0
     some[2].in_flight = 9
-    found = Counter(least_busy(some, weights_of(some)).name for _ in range(10))
-    assert found == {some[0].name: 5, some[1].name: 5}
+    found = Counter(least_busy(some, weights_of(some), turn).name for turn in range(30))
+    assert found == {some[0].name: 20, some[1].name: 10}  # the busy one's turns go to the next
 
 
 def test_clients_keep_their_server_when_another_goes() -> None:

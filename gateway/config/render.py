@@ -46,7 +46,7 @@ def _section(section: Struct, defaults: Struct, absent: dict[str, str]) -> Itera
         value = getattr(section, name)
         if isinstance(section, Onboarding) and name == "ca":
             continue  # tables of their own, which come after the sections
-        if value is None:
+        if value is None or (name == "url" and value == ""):
             yield f"# {name}: {absent.get(name, 'not set')}"
         elif value == getattr(defaults, name):
             yield f"{name} = {_toml(value)}  # default"

@@ -47,7 +47,7 @@ class Group:
         """Every server is available and warm: choosing needs no look at the time."""
         self._weights = [float(server.weight) for server in self.servers]
         self._round = round_of(self.servers)
-        self._turn = 0
+        self._turn = -1
         self._homes: dict[str, Server] = {}
 
     # One request
@@ -82,7 +82,9 @@ class Group:
             if not free:
                 raise NoServer(Reason.UPSTREAM_DOWN, f"{self.name}: no server is up; {self._details()}")
             chosen = free[0] if len(free) == 1 else self._choose(free, client_id, now_s)
-            self._calm = all(self._is_warm(server, now_s) for server in self.servers)
+            if not self._calm and all(self._is_warm(other, now_s) for other in self.servers):
+                self._calm = True
+                self._turn = self._round.index(chosen)
         chosen.in_flight += 1
         return chosen
 

@@ -129,8 +129,11 @@ async def ask_over(
         else:
             transport.write(head)
             sending = asyncio.create_task(_send_pieces(body, backend, protocol, config.response_timeout_s))
-        answer = AiohttpAnswer(*await _answer(protocol, sending), protocol, head_only)
+        message, payload = await _answer(protocol, sending)
+        answer = AiohttpAnswer(message, payload, protocol, head_only)
         protocol.read_timeout = config.idle_timeout_s
+        if not payload.is_eof():
+            protocol.start_timeout()  # the timer that runs is still that of the head
         yield answer
     finally:
         sent = sending is None or sending.done()

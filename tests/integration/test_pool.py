@@ -3,6 +3,7 @@
 import asyncio
 import os
 import socket
+import ssl
 import threading
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -367,6 +368,43 @@ def test_tls_with_our_certificate_and_without(tmp_path: Path) -> None:
         assert backend.names == ["gateway", "gateway"]
     finally:
         backend.close()
+
+
+def test_many_requests_on_few_tls_connections(tmp_path: Path) -> None:
+    """Session tickets come on a connection that is free: nobody's answer, and no reason to part with it."""
+    server = Credentials(tmp_path, "backend")
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(server.certificate, server.key)
+    large = OK.replace(b"2\r\n\r\n{}", b"70000\r\n\r\n" + b"x" * 70_000)
+    accepted = 0
+
+    def converse(plain: socket.socket) -> None:
+        with context.wrap_socket(plain, server_side=True) as sock:
+            while sock.recv(65536):
+                sock.sendall(large)
+
+    def accept() -> None:
+        nonlocal accepted
+        while True:
+            try:
+                plain, _ = listener.accept()
+            except OSError:
+                return
+            accepted += 1
+            threading.Thread(target=converse, args=(plain,), daemon=True).start()
+
+    async def test(pool: BackendPool) -> None:
+        for _ in range(5):
+            assert len((await ask(pool)).content) == 70_000
+        found = await asyncio.gather(*(ask(pool) for _ in range(40)))
+        assert {len(got.content) for got in found} == {70_000}
+        assert pool.native.open <= 4
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        threading.Thread(target=accept, daemon=True).start()
+        run(test, f"https://127.0.0.1:{listener.getsockname()[1]}", ca=server.certificate, connections=4)
+        listener.shutdown(socket.SHUT_RDWR)
+    assert accepted <= 4
 
 
 def test_unix_socket(tmp_path: Path) -> None:

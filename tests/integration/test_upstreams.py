@@ -263,3 +263,37 @@ def test_limits_of_an_upstream(
 
 def _under_way(gateway: Gateway) -> int:
     return sum(state.in_flight for state in gateway.call(gateway.runtime.upstream.describe))
+
+
+def test_large_body_goes_again_whole_where_that_is_allowed(
+    make_gateway: MakeGateway, device: Device, backend: RecordingBackend, second: RecordingBackend, pair: list[str]
+) -> None:
+    def hang_up(peer: Peer, seen: Seen) -> bool:
+        return False
+
+    backend.script = hang_up
+    body = b"x" * 300_000
+    gateway = make_gateway(
+        limits={"spool_bytes": 1000}, upstream={"url": "", "servers": pair, "retry": "idempotent", "eject_after": 0}
+    )
+    with RawClient(gateway.address) as client:
+        for _ in range(2):
+            assert client.ask(device.request("PUT", body=body)).status == 200
+    assert (len(backend.requests), len(second.requests)) == (1, 2)
+    assert {seen.body for seen in [*backend.requests, *second.requests]} == {body}
+    gateway.wait_for(lambda: gateway.runtime.spool.used_bytes == 0)
+
+
+def test_answer_that_stops_is_cut_off_in_time(
+    make_gateway: MakeGateway, device: Device, backend: RecordingBackend
+) -> None:
+    def stop(peer: Peer, seen: Seen) -> bool:
+        peer.sock.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nxy")
+        return peer.receive() != b""
+
+    backend.script = stop
+    gateway = make_gateway(upstream={"idle_timeout_s": 0.2})
+    with RawClient(gateway.address) as client, pytest.raises(Broken):
+        client.ask(device.request())
+    backend.wait(lambda: backend.ended == 1)
+    assert gateway.line("request.refused")["reason"] == "upstream.bad_answer"

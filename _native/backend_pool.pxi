@@ -12,7 +12,7 @@ cdef class Pool:
     cdef object __weakref__
     cdef object connect           # starts one attempt; it ends in `connected` or `connect_failed`
     cdef int limit
-    cdef int connecting
+    cdef readonly int connecting  # attempts that are being made
     cdef set connections          # all that are open
     cdef list idle                # those of them that are free, the last used one last
     cdef object queue             # Sendings without a connection; those that were aborted are skipped

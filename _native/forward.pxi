@@ -1,7 +1,5 @@
 # Which field lines go on to the backend: R15 and the hop-by-hop fields of RFC 9110 §7.6.1.
 
-from cpython.unicode cimport PyUnicode_DecodeASCII
-
 cdef enum:
     NAMES_LIMIT = 48
 
@@ -135,17 +133,20 @@ cdef void mark_named(Head head, list verified, uint8_t* named) noexcept:
             at += length
 
 
-def forward_fields(Head head not None, candidate, allowed):
+def forward_fields(Head head not None, candidate, allowed, bytes without=None):
     cdef list verified = verified_names(candidate)
-    cdef list kept = []
+    cdef OctetBuffer kept
     cdef int index
     cdef Field* line
     cdef const uint8_t* lower
     cdef bint shadows
+    cdef bint is_read
     cdef bytes name
     cdef uint8_t* named = <uint8_t*>calloc(head.field_count + 1, 1)
     if named == NULL:
         raise MemoryError
+    kept.octets = NULL
+    kept.size = kept.room = 0
     try:
         mark_named(head, verified, named)
         for index in range(head.field_count):
@@ -153,16 +154,21 @@ def forward_fields(Head head not None, candidate, allowed):
             lower = head.lower + line.name
             if named[index] or is_removed(lower, line.name_len):
                 continue
-            if not is_verified(lower, line.name_len, verified, &shadows) and shadows:
+            is_read = is_verified(lower, line.name_len, verified, &shadows)
+            if not is_read and shadows:
                 continue
+            if without is not None and not is_read and line.name_len == PyBytes_GET_SIZE(without):
+                if folds_to(lower, <const uint8_t*>PyBytes_AS_STRING(without), line.name_len):
+                    continue
             if allowed is not None:
                 name = PyBytes_FromStringAndSize(<const char*>lower, line.name_len)
                 if name not in READ_NAMES and name not in allowed:
                     continue
-            kept.append((
-                PyUnicode_DecodeASCII(<const char*>head.data + line.name, line.name_len, NULL),
-                PyUnicode_DecodeUTF8(<const char*>head.data + line.value, line.value_len, NULL),
-            ))
-        return kept
+            append_octets(&kept, head.data + line.name, line.name_len)
+            append_octets(&kept, b": ", 2)
+            append_octets(&kept, head.data + line.value, line.value_len)
+            append_octets(&kept, b"\r\n", 2)
+        return PyBytes_FromStringAndSize(<const char*>kept.octets, kept.size) if kept.size else b""
     finally:
+        release_octets(&kept)
         free(named)

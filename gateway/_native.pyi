@@ -1,5 +1,6 @@
 """The contract of the native module: what happens on every request and touches every byte, and nothing else."""
 
+import asyncio
 from collections.abc import Callable, Collection, Mapping
 from mmap import mmap
 from typing import Any, Final, Self, final
@@ -59,8 +60,12 @@ def parse_head(raw: bytes, field_limit: int = 100) -> Head:
         too_many_fields, upgrade_refused, expectation_failed
     """
 
+@disjoint_base
+class MessageReader:
+    """Finds where heads, bodies, chunks and trailers begin and end; what becomes of them is for its kinds."""
+
 @final
-class WireReader:
+class WireReader(MessageReader):
     """Strict reader of one inbound connection: hands on only bytes that it has accepted (R4, R5)."""
 
     def __init__(self, head_limit_bytes: int = 32768, field_limit: int = 100) -> None: ...
@@ -147,12 +152,16 @@ def ecdsa_der(signature: bytes, bits: int) -> bytes:
     :raises Refused: signature.bad_length, signature.out_of_range (not 1 <= r, s < n)
     """
 
-def forward_fields(head: Head, candidate: Candidate | None, allowed: Collection[bytes] | None) -> list[tuple[str, str]]:
+def forward_fields(
+    head: Head, candidate: Candidate | None, allowed: Collection[bytes] | None, without: bytes | None = None
+) -> bytes:
     """The field lines that go on to the backend: hop-by-hop ones (RFC 9110 §7.6.1) and those of R15 removed, Host,
     Content-Length and Transfer-Encoding left out (the caller sets them), the rest in order.
 
     :param candidate: the verified signature, whose covered fields no Connection option can remove
     :param allowed: lower-case names that may pass beside Signature, Signature-Input and Content-Digest; None for all
+    :param without: one more lower-case name that does not go on, unless `candidate` covers it
+    :returns: the lines as octets, each with its CRLF
     """
 
 def parse_structured(kind: str, value: bytes) -> Any:
@@ -247,7 +256,9 @@ class Pool:
     """
 
     waiting: int
-    """Requests that wait for a connection."""
+    """Requests that have no connection yet."""
+    connecting: int
+    """Connections that are being made for them."""
     connect_timeout_s: float
     response_timeout_s: float
     """From the last octet of the request to the first of the answer, and for a backend that takes no more of a body."""
@@ -364,3 +375,107 @@ class Counters:
         """One request has ended: one more at `request` and at `verdict`, its time up to now in the histogram at
         `duration`, and each stage that it entered in that of the eight histograms from `stages` on. Once per `laps`:
         later calls do nothing."""
+
+@final
+class Content:
+    """Content of one message: what has arrived of it, without framing, and how it stands."""
+
+    waiting: int
+    """Octets that have arrived and were not taken."""
+    total: int
+    """Octets that have arrived."""
+    ended: bool
+    """All of it has arrived."""
+    fault: Refused | None
+    """What it broke off with; None as long as it did not."""
+
+@final
+class ContentReader(MessageReader):
+    """Strict reader for native connections: heads, and content without framing."""
+
+@final
+class InboundConnection(asyncio.Protocol):
+    """One inbound connection: strict reading, one request at a time, bounded buffers, deadlines (R4, R5).
+
+    It hands each request to the driver of its server, and tells what that returns what happens to it,
+    until `finish` is called.
+    """
+
+    peer: Any
+    """What `peer_of` said."""
+    content: Content
+    """Of the request in progress."""
+    paused: bool
+    """The client takes less than is written: write no more. It is cut after the idle timeout."""
+    gone: bool
+    """The connection is lost."""
+    @property
+    def closing(self) -> bool:
+        """The gateway shuts down and this is the last answer on the connection: it should say so."""
+    def take_content(self) -> bytes:
+        """What has arrived of the body."""
+    def want_body(self, limit: int) -> None:
+        """Tell the request of everything that arrives of its body, and let up to `limit` octets of it wait."""
+    def leave_body(self) -> None:
+        """No longer tell it."""
+    def write(self, data: bytes) -> None:
+        """Send octets to the client; without effect if it is gone."""
+    def finish(self, keep_alive: bool, unread: bool) -> None:
+        """The answer is written: go on with the next request, or close.
+
+        :param unread: something of the request was not read; what still comes is thrown away within bounds (R4)
+        """
+    def close(self) -> None:
+        """End the connection in good order, once what was written has left."""
+    def cut(self) -> None:
+        """End the connection so that nobody can take it for the end of a message: with a reset."""
+    def read_on(self) -> None:
+        """Read what was held back while the request before it was answered."""
+
+@final
+class InboundServer:
+    """All inbound connections of one worker, and the one timer that serves them; a protocol factory.
+
+    :param driver: its `begin(connection, head, content, refused, too_late)` returns a `gateway.proxy.needs.Following`.
+        `head` is None where `refused` says why there is none; `too_late`: it arrived after the shutdown began
+    :param peer_of: who is at the other end of a transport, as the driver wants to know it
+    :param tell_full: told of a peer whose connection was refused, because there are as many as may be
+    :param connections: how many there may be
+    """
+
+    loop: asyncio.AbstractEventLoop
+    connections: set[InboundConnection]
+    draining: bool
+    accepted: int
+    """Connections that were taken."""
+    refused: int
+    """Connections that were closed at once for want of room."""
+    requests: int
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        driver: Any,
+        peer_of: Callable[[asyncio.BaseTransport], Any],
+        tell_full: Callable[[Any], None],
+        connections: int,
+        head_limit_bytes: int,
+        head_timeout_s: float,
+        body_timeout_s: float,
+        idle_timeout_s: float,
+        linger_s: float,
+        fresh_s: float,
+    ) -> None: ...
+    def __call__(self, /, *args: Any, **kwargs: Any) -> InboundConnection:
+        """A connection for one accepted socket."""
+    @property
+    def open(self) -> int:
+        """Connections there are."""
+    @property
+    def busy(self) -> bool:
+        """Is any connection not idle?"""
+    def drain(self) -> None:
+        """Close idle connections; let the others finish what they have begun."""
+    def cut(self) -> None:
+        """End what is still open, finished or not."""
+    def pass_time(self) -> None:
+        """One tick has passed: look for what is late."""

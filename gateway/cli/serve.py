@@ -85,7 +85,7 @@ def announce(config: "Config") -> None:
         f"profile       {config.policy.profile}{_at(config.policy.base_path)}",
         f"store         {without_password(config.store.url)}",
         *_upstreams(config),
-        f"workers       {count}",
+        f"workers       {count}, {config.listen.plane} plane",
         *([] if config.admin.address is None else [f"admin API     {config.admin.address}"]),
         *_engines(engines.choose(config.engine, config.source).described()),
     ):

@@ -2,7 +2,7 @@
 
 import ipaddress
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated, Final, Literal
 
 from msgspec import Meta, Struct, structs
 
@@ -21,12 +21,14 @@ _PROXY: Final = 'a network such as "10.0.0.0/8" without host bits, an address, o
 
 
 class Listen(Struct, frozen=True, kw_only=True, gc=False):
-    """`workers` None: one per core. `public_url` is the scheme and authority that devices sign."""
+    """`workers` None: one per core. `public_url` is the scheme and authority that devices sign. `plane`: the code that
+    serves connections, `native`, or the slower one on `aiohttp`."""
 
     address: Annotated[str, Meta(description=_ADDRESS)] = "127.0.0.1:8080"
     public_url: Annotated[str, Meta(description=_PUBLIC)] | None = None
     trusted_proxies: Annotated[tuple[str, ...], Meta(description="a list of networks in text")] = ()
     workers: Annotated[int, Meta(ge=1, le=1024, description="a whole number from 1 to 1024")] | None = None
+    plane: Literal["native", "aiohttp"] = "native"
 
     @property
     def bind(self) -> Address:

@@ -5,10 +5,10 @@ import hashlib
 import os
 
 import msgspec
-from aiohttp.streams import StreamReader
 from aiohttp.web_protocol import RequestPayloadError
 
 from gateway._native import Refused
+from gateway.proxy.incoming import Payload
 from gateway.proxy.spool import PIECE_BYTES, Body, Spool
 from gateway.reasons import Reason
 
@@ -39,7 +39,7 @@ class _Hash:
 
 
 async def read(
-    payload: StreamReader,
+    payload: Payload,
     announced: int,
     limit_bytes: int,
     spool: Spool,
@@ -82,7 +82,7 @@ async def read(
 
 
 async def _read_spooled(
-    payload: StreamReader,
+    payload: Payload,
     held: list[bytes],
     announced: int,
     limit_bytes: int,
@@ -138,7 +138,7 @@ def _store(descriptor: int, block: bytes, hashes: _Hash) -> None:
         view = view[os.write(descriptor, view) :]
 
 
-async def _next(payload: StreamReader, stall_s: float) -> bytes:
+async def _next(payload: Payload, stall_s: float) -> bytes:
     """What has arrived, waiting for it if nothing has; b"" at the end."""
     try:
         async with asyncio.timeout(stall_s):

@@ -56,7 +56,19 @@ CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
 class Request:
     """What this request holds while it is decided: closed in `finally`, whatever happens."""
 
-    __slots__ = ("body", "claimed", "delivery", "head", "incoming", "keep_alive", "laps", "path", "request_id", "step")
+    __slots__ = (
+        "began_s",
+        "body",
+        "claimed",
+        "delivery",
+        "head",
+        "incoming",
+        "keep_alive",
+        "laps",
+        "path",
+        "request_id",
+        "step",
+    )
 
     def __init__(self, incoming: Incoming, head: Head | None, request_id: str) -> None:
         self.laps = Laps()
@@ -70,6 +82,8 @@ class Request:
         self.body: Body | None = None
         self.claimed: list[bytes] = []
         self.delivery = Delivery()
+        self.began_s: float | None = None
+        """When reading the body began, by the monotonic clock, if somebody else began it."""
 
     @property
     def has_body(self) -> bool:
@@ -108,7 +122,7 @@ class Exchange:
         self._clock = clock
         self._stall_s = config.limits.body_timeout_s
         self._forward = config.headers.forward
-        self._allowed = _allowed(config)
+        self._allowed = allowed_names(config)
         self._responder = Responder(config, clock.now)
         self._relay = Relay(self._responder)
         # Ids need to be unique and short, not secret: a random start per worker, then a counter.
@@ -117,9 +131,12 @@ class Exchange:
 
     async def run(self, incoming: Incoming) -> Answered:
         """Answer one request. Never raises but for cancellation, which is the loss of the client."""
-        request = Request(incoming, incoming.head, f"{self._run}{next(self._serial):08x}")
+        return await self.carry_on(Request(incoming, incoming.head, f"{self._run}{next(self._serial):08x}"), None)
+
+    async def carry_on(self, request: Request, step: Step | None) -> Answered:
+        """As `run`, for a request that has come as far as `step`; None: it has just arrived."""
         try:
-            refusal = await self._decide(request)
+            refusal = await self._decide(request, step)
             if refusal is None:
                 return await self._passed(request)
             return await self._refuse(request, refusal)
@@ -134,7 +151,7 @@ class Exchange:
         finally:
             self._finish(request)
 
-    async def _decide(self, request: Request) -> Refusal | None:
+    async def _decide(self, request: Request, step: Step | None) -> Refusal | None:
         """Everything up to the backend's answer; None if that answer was relayed."""
         incoming, head = request.incoming, request.head
         try:
@@ -145,8 +162,9 @@ class Exchange:
             if incoming.too_late:
                 return Refusal(Reason.INTERNAL_DRAINING)
             lap = request.laps.lap
-            step = self._pipeline.begin(head, incoming.connection.peer)
-            lap(READ)
+            if step is None:
+                step = self._pipeline.begin(head, incoming.connection.peer)
+                lap(READ)
             while True:
                 if isinstance(step, Refusal):
                     return step
@@ -181,20 +199,22 @@ class Exchange:
                         return None
                     step = next_step
         except Refused as refused:
-            return Refusal(Reason(refused.reason), refused.detail, _client_id(request.step))
+            return Refusal(Reason(refused.reason), refused.detail, client_id_of(request.step))
 
     async def _read_body(self, request: Request, head: Head, need: NeedBody | NeedPresented) -> BodyFacts:
         payload = request.incoming.payload
-        began = self._clock.monotonic()
         if head.content_length > need.limit_bytes:
             raise bodies.too_large(need.limit_bytes)
-        if head.expects_continue and head.minor == 1 and not payload.is_eof():
-            # Only now: whoever cannot sign never gets to send a body (design §9).
-            request.incoming.connection.write(CONTINUE)
+        began_s = request.began_s
+        if began_s is None:
+            began_s = self._clock.monotonic()
+            if head.expects_continue and not payload.is_eof():
+                # Only now: whoever cannot sign never gets to send a body (design §9).
+                request.incoming.connection.write(CONTINUE)
         request.body, digests = await bodies.read(
             payload, head.content_length, need.limit_bytes, self._spool, self._stall_s, need.sha256, need.sha512
         )
-        took_s = self._clock.monotonic() - began
+        took_s = self._clock.monotonic() - began_s
         return BodyFacts(request.body.length, digests.sha256, digests.sha512, took_s)
 
     async def _onboard(self, request: Request, head: Head, step: NeedPresented | NeedStanding | Onboard) -> Step | None:
@@ -296,7 +316,7 @@ class Exchange:
                     step, head.minor, connection, request.keep_alive, self._upstream, self._relay, delivery
                 )
         except UpstreamError as error:
-            return Refusal(error.reason, error.detail, _client_id(step), notes=_notes(step))
+            return Refusal(error.reason, error.detail, client_id_of(step), notes=notes_of(step))
         finally:
             request.laps.lap(UPSTREAM)
         self._decisions.passed(request, status)
@@ -336,7 +356,7 @@ class Exchange:
         detail = "".join(traceback.format_exception(error))
         try:
             request.keep_alive = False
-            return await self._refuse(request, Refusal(Reason.INTERNAL_ERROR, detail, _client_id(request.step)))
+            return await self._refuse(request, Refusal(Reason.INTERNAL_ERROR, detail, client_id_of(request.step)))
         except (ConnectionError, Refused):
             return CLOSE
 
@@ -354,17 +374,20 @@ async def _whole(body: Body) -> bytes:
     return b"".join([piece async for piece in body.pieces()]) if body.spooled else body.data
 
 
-def _allowed(config: Config) -> frozenset[bytes] | None:
+def allowed_names(config: Config) -> frozenset[bytes] | None:
+    """Lower-case names that may go on to the backend; None where the configuration does not list them."""
     names = config.headers.forward
     return frozenset(name.encode() for name in names) if isinstance(names, tuple) else None
 
 
-def _client_id(step: Any) -> str:
+def client_id_of(step: Any) -> str:
+    """Of the request that has come as far as `step`; "" while it is unknown."""
     if isinstance(step, Admitted):
         return step.verified.client.client_id
     request = getattr(step, "request", None)
     return request.client_id if request is not None else ""
 
 
-def _notes(step: Admitted | Composed) -> tuple[str, ...]:
+def notes_of(step: Any) -> tuple[str, ...]:
+    """What is worth a log line about a request that was admitted."""
     return step.notes if isinstance(step, Admitted) else ()

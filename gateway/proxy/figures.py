@@ -13,7 +13,6 @@ from gateway.balance.server import ServerState
 from gateway.observe.failing import Failures
 from gateway.observe.log import Log
 from gateway.observe.page import Page
-from gateway.proxy.server import Server
 from gateway.registry.directory import Directory
 from gateway.registry.figures import StoreFigures
 from gateway.registry.links import AnyLink
@@ -41,13 +40,32 @@ class Backends(Protocol):
         ...
 
 
+class Doors(Protocol):
+    """The inbound connections of a worker; the server of either plane."""
+
+    @property
+    def open(self) -> int:
+        """Connections there are."""
+        ...
+
+    @property
+    def accepted(self) -> int:
+        """Those that were taken."""
+        ...
+
+    @property
+    def refused(self) -> int:
+        """Those that were closed at once for want of room."""
+        ...
+
+
 class Figures:
     """Copies figures; from `start` to `close`."""
 
     def __init__(
         self,
         page: Page,
-        server: Server,
+        server: Doors,
         directory: Directory,
         link: AnyLink,
         store: StoreFigures,

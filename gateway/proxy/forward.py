@@ -5,8 +5,9 @@ from typing import Final
 from gateway._native import forward_fields
 from gateway.model import Admitted, Composed
 from gateway.proxy.asking import Backends, UpstreamError
-from gateway.proxy.connection import Connection
+from gateway.proxy.assertion import Assertions
 from gateway.proxy.headers import admitted_head, composed_head, target_of
+from gateway.proxy.incoming import Client
 from gateway.proxy.relay import Relay
 from gateway.proxy.spool import Body
 from gateway.reasons import Reason
@@ -26,11 +27,33 @@ class Delivery:
         """The client has octets of an answer: another one cannot be sent."""
 
 
+def admitted_octets(
+    admitted: Admitted, body_length: int | None, allowed: frozenset[bytes] | None, assertions: Assertions | None
+) -> bytes:
+    """Head of a verified request as it goes to the backend.
+
+    :param body_length: as for `admitted_head`
+    :param allowed: names that may go on, None for all (`[headers] forward`)
+    """
+    if not isinstance(admitted, Admitted):
+        raise TypeError("only an Admitted goes to the backend")  # R16
+    fields = forward_fields(admitted.head, admitted.verified.candidate, allowed)
+    assertion = None if assertions is None else assertions.make(admitted, target_of(admitted.head))
+    return admitted_head(admitted, fields, body_length, assertion)
+
+
+def composed_octets(composed: Composed) -> bytes:
+    """Head of a request that we composed for an open route."""
+    if not isinstance(composed, Composed):
+        raise TypeError("only a Composed goes to the backend unverified")  # R16
+    return composed_head(composed)
+
+
 async def forward(
     admitted: Admitted,
     body: Body | None,
     allowed: frozenset[bytes] | None,
-    client: Connection,
+    client: Client,
     keep_alive: bool,
     upstream: Backends,
     relay: Relay,
@@ -47,12 +70,9 @@ async def forward(
     """
     if not isinstance(admitted, Admitted):
         raise TypeError("only an Admitted goes to the backend")  # R16
-    fields = forward_fields(admitted.head, admitted.verified.candidate, allowed)
     length = None if body is None or body.length == 0 else body.length
     backend = upstream.at(admitted.head.path, admitted.verified.client.client_id, admitted.head.method)
-    assertions = backend.assertions
-    assertion = None if assertions is None else assertions.make(admitted, target_of(admitted.head))
-    head = admitted_head(admitted, fields, length, assertion)
+    head = admitted_octets(admitted, length, allowed, backend.assertions)
     sent = body if length is not None else None
     async with backend.ask(head, sent, admitted.head.method == b"HEAD", delivery) as answer:
         return answer.status, await relay.run(answer, admitted.head.minor, client, keep_alive, delivery)
@@ -61,7 +81,7 @@ async def forward(
 async def forward_open(
     composed: Composed,
     minor: int,
-    client: Connection,
+    client: Client,
     keep_alive: bool,
     upstream: Backends,
     relay: Relay,
@@ -70,7 +90,7 @@ async def forward_open(
     """Forward a request that we composed for an open route; as `forward`."""
     if not isinstance(composed, Composed):
         raise TypeError("only a Composed goes to the backend unverified")  # R16
-    head = composed_head(composed)
+    head = composed_octets(composed)
     backend = upstream.at(composed.target, "", composed.method)
     async with backend.ask(head, None, composed.method == b"HEAD", delivery) as answer:
         return answer.status, await relay.run(answer, minor, client, keep_alive, delivery)
@@ -99,9 +119,7 @@ async def collect(
     if not isinstance(admitted, Admitted):
         raise TypeError("only an Admitted goes to the backend")  # R16
     candidate = admitted.verified.candidate
-    fields = forward_fields(admitted.head, candidate, allowed)
-    if b"accept-encoding" not in candidate.field_names():
-        fields = [(name, value) for name, value in fields if name.lower() != "accept-encoding"]
+    fields = forward_fields(admitted.head, candidate, allowed, b"accept-encoding")
     head = admitted_head(admitted, fields, len(data) or None)
     backend = upstream.at(admitted.head.path, admitted.verified.client.client_id, admitted.head.method)
     async with backend.ask(head, Body(data, len(data)) if data else None, False, delivery) as answer:

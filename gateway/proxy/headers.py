@@ -28,10 +28,8 @@ class BadAnswer(Exception):
     """The backend's head cannot be passed on."""
 
 
-def admitted_head(
-    admitted: Admitted, fields: Sequence[tuple[str, str]], body_length: int | None, assertion: str | None = None
-) -> bytes:
-    """Request line and fields of a verified request; `fields` are what `forward_fields` let through.
+def admitted_head(admitted: Admitted, fields: bytes, body_length: int | None, assertion: str | None = None) -> bytes:
+    """Request line and fields of a verified request; `fields` are the lines that `forward_fields` let through.
 
     Target, method and Host are what the device signed, octet for octet (R7), so the backend can verify again.
 
@@ -39,33 +37,41 @@ def admitted_head(
     :param assertion: value of Wfm-Assertion; None if none is made
     """
     verified = admitted.verified
-    lines = _first_lines(admitted.head.method, target_of(admitted.head), verified.authority, fields)
-    _add_forwarded(lines, admitted.external, verified.authority)
-    candidate = verified.candidate
-    signature = f'label="{candidate.label}", alg="{verified.algorithm.value}"'
-    if candidate.created is not None:
-        signature += f", created={candidate.created}"
-    if verified.client.client_id:  # a device that is onboarded has none yet
-        lines.append(f"Wfm-Client-Id: {verified.client.client_id}".encode("ascii"))
-    lines.append(
-        f"Wfm-Client-Cert-Sha256: {verified.certificate.sha256}\r\n"
+    candidate, client = verified.candidate, verified.client
+    # A device that is onboarded has no id yet.
+    who = f"Wfm-Client-Id: {client.client_id}\r\n" if client.client_id else ""
+    when = "" if candidate.created is None else f", created={candidate.created}"
+    proof = "" if assertion is None else f"{FIELD}: {assertion}\r\n"
+    ours = (
+        f"{who}Wfm-Client-Cert-Sha256: {verified.certificate.sha256}\r\n"
         f"Wfm-Body-Verified: {'?1' if admitted.body_verified else '?0'}\r\n"
-        f"Wfm-Signature: {signature}, components={candidate.components}".encode("ascii")
+        f'Wfm-Signature: label="{candidate.label}", alg="{verified.algorithm._value_}"{when}, '
+        f"components={candidate.components}\r\n{proof}"
     )
-    if assertion is not None:
-        lines.append(f"{FIELD}: {assertion}".encode("ascii"))
+    head = admitted.head
+    length = b""
     if body_length is not None:
-        lines.append(b"Content-Length: %d" % body_length)
-    elif admitted.head.method in _WITH_LENGTH:
-        lines.append(b"Content-Length: 0")
-    return b"\r\n".join(lines) + b"\r\n\r\n"
+        length = b"Content-Length: %d\r\n" % body_length
+    elif head.method in _WITH_LENGTH:
+        length = b"Content-Length: 0\r\n"
+    return b"%b%b%b%b%b\r\n" % (
+        _first_lines(head.method, target_of(head), verified.authority),
+        fields,
+        _forwarded(admitted.external, verified.authority),
+        ours.encode("ascii"),
+        length,
+    )
 
 
 def composed_head(composed: Composed) -> bytes:
     """The head of a request that we compose for an open route: no body, no identity (R16)."""
-    lines = _first_lines(composed.method, composed.target, composed.authority, composed.fields)
-    _add_forwarded(lines, composed.external, composed.authority)
-    return b"\r\n".join(lines) + b"\r\n\r\n"
+    # Values were accepted as UTF-8 and must leave as the octets that came.
+    fields = "".join([f"{name}: {value}\r\n" for name, value in composed.fields])
+    return b"%b%b%b\r\n" % (
+        _first_lines(composed.method, composed.target, composed.authority),
+        fields.encode(),
+        _forwarded(composed.external, composed.authority),
+    )
 
 
 def target_of(head: Head) -> bytes:
@@ -76,19 +82,14 @@ def target_of(head: Head) -> bytes:
     return head.path if head.query is None else head.path + b"?" + head.query
 
 
-def _first_lines(method: bytes, target: bytes, authority: bytes, fields: Sequence[tuple[str, str]]) -> list[bytes]:
-    lines = [method + b" " + target + b" HTTP/1.1", b"Host: " + authority]
-    for name, value in fields:
-        # Values were accepted as UTF-8 and must leave as the octets that were signed.
-        lines.append(f"{name}: {value}".encode())
-    return lines
+def _first_lines(method: bytes, target: bytes, authority: bytes) -> bytes:
+    return b"%b %b HTTP/1.1\r\nHost: %b\r\n" % (method, target, authority)
 
 
-def _add_forwarded(lines: list[bytes], external: External, authority: bytes) -> None:
-    if external.client_address:
-        lines.append(b"X-Forwarded-For: " + external.client_address.encode("ascii"))
-    lines.append(b"X-Forwarded-Proto: " + external.scheme)
-    lines.append(b"X-Forwarded-Host: " + authority)
+def _forwarded(external: External, authority: bytes) -> bytes:
+    address = external.client_address
+    client = b"X-Forwarded-For: %b\r\n" % address.encode("ascii") if address else b""
+    return b"%bX-Forwarded-Proto: %b\r\nX-Forwarded-Host: %b\r\n" % (client, external.scheme, authority)
 
 
 class AnswerHead:

@@ -1,17 +1,74 @@
 """What a connection hands over per request, and what it gets back."""
 
-from typing import TYPE_CHECKING, Final
-
-from aiohttp.streams import StreamReader
+from typing import Any, Final, Protocol
 
 from gateway._native import Head, Refused
-
-if TYPE_CHECKING:
-    from gateway.proxy.connection import Connection
+from gateway.model import Peer
 
 
 class ClientGone(ConnectionError):
     """The client's connection is closed or does not take our answer."""
+
+
+class Client(Protocol):
+    """The client's connection, as whoever answers needs it."""
+
+    @property
+    def peer(self) -> Peer:
+        """Who opened it."""
+        ...
+
+    @property
+    def closing(self) -> bool:
+        """The gateway shuts down, and the answer should say that it is the last."""
+        ...
+
+    def write(self, data: bytes) -> None:
+        """Send octets.
+
+        :raises ClientGone: the connection is closed or closing
+        """
+        ...
+
+    async def drained(self) -> None:
+        """Wait until the client has taken enough of what was written.
+
+        :raises ClientGone: it does not, or is gone
+        """
+        ...
+
+    def cut(self) -> None:
+        """End the connection so that nobody can take it for the end of a message."""
+        ...
+
+    async def linger(self) -> None:
+        """Throw away what still comes, within bounds, so that the client sees the answer (R4)."""
+        ...
+
+
+class Payload(Protocol):
+    """The body of a request as it arrives; aiohttp's `StreamReader` is one."""
+
+    @property
+    def total_bytes(self) -> int:
+        """Octets that have arrived."""
+        ...
+
+    def is_eof(self) -> bool:
+        """Has all of it arrived?"""
+        ...
+
+    def exception(self) -> BaseException | None:
+        """What it broke off with."""
+        ...
+
+    def read_nowait(self) -> bytes:
+        """What has arrived and was not read."""
+        ...
+
+    async def readany(self) -> bytes:
+        """The same, waited for; b"" at the end."""
+        ...
 
 
 class Answered:
@@ -35,7 +92,7 @@ class Incoming:
 
     __slots__ = ("_task", "connection", "head", "payload", "refused", "too_late")
 
-    def __init__(self, connection: "Connection", head: Head | None, payload: StreamReader) -> None:
+    def __init__(self, connection: Client, head: Head | None, payload: Any) -> None:
         self.connection = connection
         self.head = head
         self.payload = payload

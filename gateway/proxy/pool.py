@@ -50,6 +50,7 @@ class BackendPool:
             POOL_IDLE_S,
             TICK_S,
         )
+        self.send = self.native.send
         self._ticked_s = self._loop.time()
         self._timer = self._loop.call_later(TICK_S, self._tick)
 
@@ -65,8 +66,8 @@ class BackendPool:
 
     @property
     def waiting(self) -> int:
-        """Requests that wait for a connection."""
-        return self.native.waiting
+        """Requests that wait for a connection of others."""
+        return max(0, self.native.waiting - self.native.connecting)
 
     def ask(
         self, head: bytes, body: Body | None, head_only: bool, delivery: "Delivery"
@@ -99,14 +100,14 @@ class BackendPool:
                         self.native.connection, host, self._origin.port, ssl=self._tls, server_hostname=name
                     )
         except TimeoutError:
-            self.native.connect_failed(Reason.UPSTREAM_TIMEOUT, "no connection in time", False)
+            self.native.connect_failed(Reason.UPSTREAM_TIMEOUT.value, "no connection in time", False)
         except ssl.SSLError as error:
-            self.native.connect_failed(Reason.UPSTREAM_UNREACHABLE, str(error)[:SHOWN], False)
+            self.native.connect_failed(Reason.UPSTREAM_UNREACHABLE.value, str(error)[:SHOWN], False)
         except OSError as error:
-            self.native.connect_failed(Reason.UPSTREAM_UNREACHABLE, str(error)[:SHOWN], True)
+            self.native.connect_failed(Reason.UPSTREAM_UNREACHABLE.value, str(error)[:SHOWN], True)
         except Exception as error:
             detail = f"{type(error).__name__}: {error}"
-            self.native.connect_failed(Reason.UPSTREAM_UNREACHABLE, detail[:SHOWN], False)
+            self.native.connect_failed(Reason.UPSTREAM_UNREACHABLE.value, detail[:SHOWN], False)
 
     async def close(self) -> None:
         """End every connection and every attempt."""

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING, Final
 
 from gateway.proxy.asking import BackendAnswer, UpstreamError
-from gateway.proxy.connection import Connection
+from gateway.proxy.incoming import Client
 from gateway.proxy.respond import Responder
 from gateway.reasons import Reason
 
@@ -18,7 +18,7 @@ class Relay:
         self._responder = responder
 
     async def run(
-        self, answer: BackendAnswer, minor: int, client: Connection, keep_alive: bool, delivery: "Delivery"
+        self, answer: BackendAnswer, minor: int, client: Client, keep_alive: bool, delivery: "Delivery"
     ) -> bool:
         """Send the answer to the client; returns whether its connection may stay open.
 

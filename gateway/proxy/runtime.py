@@ -5,6 +5,7 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
+from gateway._native import InboundServer
 from gateway.clock import Clock
 from gateway.config import Config
 from gateway.explain.brief import Brief
@@ -19,17 +20,21 @@ from gateway.onboarding.tofu import FirstContact
 from gateway.pipeline import Pipeline
 from gateway.proxy.ca_refresh import CaRefresh
 from gateway.proxy.crl_refresh import CrlRefresh
+from gateway.proxy.driver import Driver
 from gateway.proxy.enrolling import Enrolling
 from gateway.proxy.exchange import Exchange
 from gateway.proxy.figures import Figures
+from gateway.proxy.inbound import native_server
 from gateway.proxy.journal import Journal
+from gateway.proxy.native_turn import NativeTurn
 from gateway.proxy.onboarding import Onboarding
 from gateway.proxy.origin import Origin
+from gateway.proxy.pool import BackendPool
 from gateway.proxy.rotation import Rotating
 from gateway.proxy.server import Server
 from gateway.proxy.spool import Spool
 from gateway.proxy.upstream import Upstream
-from gateway.proxy.upstreams import Upstreams
+from gateway.proxy.upstreams import Turn, Upstreams
 from gateway.proxy.verifier import Verifier
 from gateway.registry.directory import Directory
 from gateway.registry.figures import StoreFigures
@@ -116,7 +121,15 @@ class Runtime:
         folder = Path(config.data_dir, "crl")
         self.crl_refresh = CrlRefresh(crls, config.onboarding.crl_refresh_s, folder, clock, self._report)
         self.ca_refresh = CaRefresh(bundles, self.crl_refresh.restart, self._report)
-        self.upstream = Upstreams(config.upstreams, clock, self._report, partial(Upstream, clock=clock))
+        native: Upstreams[BackendPool, NativeTurn] | None = None
+        self.upstream: Upstreams[BackendPool, NativeTurn] | Upstreams[Upstream, Turn[Upstream]]
+        if config.listen.plane == "native":
+            # One plane has one pool for each server, whoever asks it.
+            make = partial(BackendPool, clock=clock)
+            self.upstream = native = Upstreams(config.upstreams, clock, self._report, make, NativeTurn)
+        else:
+            over_aiohttp = partial(Upstream, clock=clock)
+            self.upstream = Upstreams(config.upstreams, clock, self._report, over_aiohttp, Turn[Upstream])
         self.onboarding: Onboarding | None = None
         if self.recording is not None and config.onboarding.mode != "off":
             self.onboarding = self._make_onboarding(config, self.recording, clock)
@@ -125,12 +138,13 @@ class Runtime:
         verifier = Verifier(engine, loop)
         limits = config.limits
         self.spool = Spool(config.data_dir, limits.spool_bytes, max(1, limits.spool_total_bytes // workers))
+        claims = claims_on(self.link, self.directory.changes, self._report, figures)
         decisions = Decisions(config, log, clock, page)
         self.exchange = Exchange(
             config,
             pipeline,
             self.directory,
-            claims_on(self.link, self.directory.changes, self._report, figures),
+            claims,
             verifier,
             self.upstream,
             self.spool,
@@ -140,7 +154,22 @@ class Runtime:
             None if config.onboarding.root_ca is None else RootCa(config.onboarding.root_ca, self._report),
             self._make_rotating(config, pipeline.rotations, verifier, clock),
         )
-        self.server = Server(self.exchange, limits, log)
+        self.server: Server | InboundServer
+        if native is None:
+            self.server = Server(self.exchange, limits, log)
+        else:
+            self.driver = Driver(
+                config,
+                pipeline,
+                self.directory,
+                claims,
+                verifier,
+                native,
+                decisions,
+                clock,
+                self.exchange,
+            )
+            self.server = native_server(self.driver, limits, log)
         self.figures = Figures(
             page,
             self.server,

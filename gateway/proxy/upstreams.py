@@ -42,6 +42,7 @@ class Place(Backend, Protocol):
 
 
 P = TypeVar("P", bound=Place)
+T = TypeVar("T", bound=Backend)
 
 
 class Shared(Generic[P]):
@@ -128,11 +129,12 @@ class Turn(Generic[P]):
                 raise UpstreamError(error.reason, error.detail) from None
 
 
-class Upstreams(Generic[P]):
+class Upstreams(Generic[P, T]):
     """Finds who gets a request. Make it on a running loop.
 
     :param configs: the first one gets what no prefix of the others is for
     :param make: the connections to one server (`Upstream` or `BackendPool`)
+    :param turn: one request to one of several (`Turn` or `NativeTurn`)
     :raises ConfigError: config.unreadable for TLS files and assertion keys
     """
 
@@ -142,7 +144,7 @@ class Upstreams(Generic[P]):
         clock: Clock,
         report: Report,
         make: Callable[[UpstreamConfig], P],
-        turn: Callable[[Shared[P], str, bytes], Turn[P]] = Turn,
+        turn: Callable[[Shared[P], str, bytes], T],
     ) -> None:
         self._turn = turn
         self._entries: list[P | Shared[P]] = []
@@ -153,7 +155,7 @@ class Upstreams(Generic[P]):
         pairs = zip(configs, self._entries, strict=True)
         self._prefixed = [(config, entry) for config, entry in pairs if config.prefixes]
 
-    def at(self, path: bytes, client_id: str, method: bytes) -> "P | Turn[P]":
+    def at(self, path: bytes, client_id: str, method: bytes) -> P | T:
         """Who takes a request.
 
         :param path: of the target, as received; a query may follow

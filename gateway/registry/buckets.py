@@ -14,8 +14,8 @@ import asyncio
 from collections.abc import Callable, Iterable
 from typing import Final
 
-from gateway.registry.answers import ClaimAnswer
-from gateway.registry.claims import Claims
+from gateway.registry.answers import ClaimAnswer, Unavailable
+from gateway.registry.claims import Answered, Claims
 from gateway.registry.cluster import ClusterLink
 from gateway.registry.epoch import Epoch
 from gateway.registry.figures import StoreFigures
@@ -57,6 +57,11 @@ class BucketClaims:
         self._ready.append(future)
         self._settle()
         return future
+
+    def ask(self, key: bytes, ttl_ms: int, answered: Answered) -> Unavailable | None:
+        """See `Claims`."""
+        number = bucket_of(key)
+        return self._buckets[number].claims.ask(bucket_key(number, key), ttl_ms, answered)
 
     def claim(self, key: bytes, ttl_ms: int) -> "asyncio.Future[ClaimAnswer]":
         """See `Claims`."""

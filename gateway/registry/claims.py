@@ -17,7 +17,7 @@ they were made, the epoch is gone or another one, and none of them counts: store
 import asyncio
 import os
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import lru_cache
 from typing import Final, Protocol
 
@@ -37,6 +37,9 @@ _REMEMBERED: Final = 16_384
 _UNSETTLED: Final = 4_096
 _BATCH_LIMIT: Final = 1_000
 _OURS_ONLY: Final = b"if redis.call('GET',KEYS[1])==ARGV[1] then return redis.call('DEL',KEYS[1]) end return 0"
+
+Answered = Callable[[ClaimAnswer], bool]
+"""Takes the answer to one claim, and must not raise; false: nobody waits for it any longer."""
 
 _LOST: Final = Unavailable(Reason.STORE_LOST_MEMORY, "the store lost its memory while the claim was made")
 _NO_EPOCH: Final = Unavailable(Reason.STORE_UNAVAILABLE, "it is not known yet since when the store remembers")
@@ -97,20 +100,33 @@ class Claims:
         Never raises; with the store away or full the answer is `Unavailable`, never `CLAIMED` (R13: fail closed).
         """
         future: asyncio.Future[ClaimAnswer] = self._new_future()
+
+        def answered(answer: ClaimAnswer) -> bool:
+            waits = not future.done()
+            if waits:
+                future.set_result(answer)
+            return waits
+
+        unavailable = self.ask(key, ttl_ms, answered)
+        if unavailable is not None:
+            future.set_result(unavailable)
+        return future
+
+    def ask(self, key: bytes, ttl_ms: int, answered: Answered) -> Unavailable | None:
+        """As `claim`, without a future: the answer at once, or `answered` is called with it, once and later."""
         batch = self._open
         if batch is None or batch.key_length != len(key) or batch.ttl_ms != ttl_ms:
             opened = self._begin(len(key), ttl_ms)
             if isinstance(opened, Unavailable):
                 self.figures.failed += 1
-                future.set_result(opened)
-                return future
+                return opened
             batch = opened
         self._serial += 1
         token = key[-_TAG_BYTES:] + self._serial.to_bytes(_RUN_BYTES + _SERIAL_BYTES, "big")
-        batch.claims.append((key, token, future))
+        batch.claims.append((key, token, answered))
         if len(batch.claims) >= _BATCH_LIMIT:
             self._send()
-        return future
+        return None
 
     def since_s(self, keys: Iterable[bytes]) -> float | None:
         """See `Memory`."""
@@ -156,11 +172,14 @@ class Claims:
         mixed = False
         claimed = 0
         ours = self._ours
-        for (key, token, future), said, stored in zip(batch.claims, replies[:-1:2], replies[1::2], strict=True):
-            if lost is None and stored == token and said == b"OK" and not future.done():
-                ours[key] = token
-                claimed += 1
-                future.set_result(Claim.CLAIMED)
+        for (key, token, answered), said, stored in zip(batch.claims, replies[:-1:2], replies[1::2], strict=True):
+            if lost is None and stored == token and said == b"OK":
+                ours[key] = token  # before it is told, for it may be released at once
+                if answered(Claim.CLAIMED):
+                    claimed += 1
+                else:
+                    ours.pop(key, None)
+                    self._take_back(key, token)
                 continue
             answer = _verdict(key, token, said, stored)
             if answer is _MIXED:
@@ -168,12 +187,11 @@ class Claims:
                 self._unsettled.append((key, token))
             elif said == b"OK":
                 self._take_back(key, token)
-            if not future.done():
+            if answered(lost if answer is Claim.CLAIMED and lost is not None else answer):
                 if answer is Claim.SEEN:
                     self.figures.seen += 1
                 else:
                     self.figures.failed += 1
-                future.set_result(lost if answer is Claim.CLAIMED and lost is not None else answer)
         self.figures.claimed += claimed
         if len(ours) >= self._room:
             # Requests are forwarded within seconds, so the latest few thousand claims are enough to release from.
@@ -223,16 +241,17 @@ class _Batch(Exchange):
         self.epoch = epoch
         self.key_length = key_length
         self.ttl_ms = ttl_ms
-        self.claims: list[tuple[bytes, bytes, asyncio.Future[ClaimAnswer]]] = []
+        self.claims: list[tuple[bytes, bytes, Answered]] = []
 
     def complete(self, replies: list[Reply]) -> None:
         self._owner.judged(self, replies)
 
     def give_up(self, why: Unavailable) -> None:
-        for _, _, future in self.claims:
-            if not future.done():
+        claims = self.claims
+        self.claims = [(key, token, _nobody) for key, token, _ in claims]
+        for _, _, answered in claims:
+            if answered(why):
                 self._owner.figures.failed += 1
-                future.set_result(why)
 
     def late(self, replies: list[Reply]) -> None:
         self._owner.judged(self, replies)
@@ -278,3 +297,8 @@ def _epoch_verdict(reply: Reply) -> Unavailable:
 
 def _ignore(_: Reply) -> None:
     """Nobody waits for this reply."""
+
+
+def _nobody(_: ClaimAnswer) -> bool:
+    """Stands where somebody waited who was told already."""
+    return False

@@ -60,8 +60,14 @@ def backend() -> Iterator[RecordingBackend]:
         yield made
 
 
+@pytest.fixture(params=["native", "aiohttp"])
+def plane(request: pytest.FixtureRequest) -> str:
+    """`listen.plane`: what holds on one must hold on the other."""
+    return str(request.param)
+
+
 @pytest.fixture
-def make_gateway(valkey: Valkey, backend: RecordingBackend, tmp_path: Path) -> Iterator[MakeGateway]:
+def make_gateway(plane: str, valkey: Valkey, backend: RecordingBackend, tmp_path: Path) -> Iterator[MakeGateway]:
     """Starts gateways with sections of the configuration as keyword arguments."""
     with ExitStack() as stack:
 
@@ -73,6 +79,7 @@ def make_gateway(valkey: Valkey, backend: RecordingBackend, tmp_path: Path) -> I
             recording: Endpoint | None = None,
             **sections: Any,
         ) -> Gateway:
+            sections["listen"] = {"plane": plane, **sections.get("listen", {})}
             config = make_config(upstream_url or backend.url, tmp_path, **sections)
             return stack.enter_context(Gateway(config, store or valkey.endpoint, clock, recording))
 

@@ -19,7 +19,9 @@ from tests.support.answers import Heard
 REQUEST = b"GET /x HTTP/1.1\r\nHost: a.example\r\n\r\n"
 
 
-def run(test: Callable[["Upstreams[BackendPool]"], Awaitable[None]], *servers: str, **options: Any) -> list[str]:
+def run(
+    test: Callable[["Upstreams[BackendPool, NativeTurn]"], Awaitable[None]], *servers: str, **options: Any
+) -> list[str]:
     """Run `test` over upstream servers; returns the events that were reported."""
     told: list[str] = []
 
@@ -38,7 +40,7 @@ def run(test: Callable[["Upstreams[BackendPool]"], Awaitable[None]], *servers: s
     return told
 
 
-def begin(upstreams: "Upstreams[BackendPool]", method: bytes = b"GET") -> tuple[SharedSending, Heard]:
+def begin(upstreams: "Upstreams[BackendPool, NativeTurn]", method: bytes = b"GET") -> tuple[SharedSending, Heard]:
     """Send one request."""
     turn = upstreams.at(b"/x", "dev1", method)
     assert isinstance(turn, NativeTurn)
@@ -61,7 +63,7 @@ def test_what_was_not_sent_goes_to_another_server(backend: RecordingBackend) -> 
     with RecordingBackend() as gone:
         away = gone.url
 
-    async def test(upstreams: "Upstreams[BackendPool]") -> None:
+    async def test(upstreams: "Upstreams[BackendPool, NativeTurn]") -> None:
         for _ in range(10):
             sending, heard = begin(upstreams)
             await ended(heard)
@@ -72,7 +74,7 @@ def test_what_was_not_sent_goes_to_another_server(backend: RecordingBackend) -> 
 
 
 def test_what_was_sent_goes_again_only_where_that_is_allowed(backend: RecordingBackend) -> None:
-    async def test(upstreams: "Upstreams[BackendPool]") -> None:
+    async def test(upstreams: "Upstreams[BackendPool, NativeTurn]") -> None:
         found = [(await ended(begin(upstreams, method)[1])).reason for method in (b"GET", b"GET", b"POST", b"POST")]
         assert found == [None, None, "upstream.unreachable", None]
 
@@ -85,7 +87,7 @@ def test_what_was_sent_goes_again_only_where_that_is_allowed(backend: RecordingB
 def test_nobody_up_is_told_later_and_untouched(backend: RecordingBackend) -> None:
     backend.stop_listening()
 
-    async def test(upstreams: "Upstreams[BackendPool]") -> None:
+    async def test(upstreams: "Upstreams[BackendPool, NativeTurn]") -> None:
         upstreams.start()
         while upstreams.describe()[0].up:
             await asyncio.sleep(0.002)
@@ -98,7 +100,7 @@ def test_nobody_up_is_told_later_and_untouched(backend: RecordingBackend) -> Non
 
 
 def test_limits_are_given_back_whatever_the_end(backend: RecordingBackend) -> None:
-    async def test(upstreams: "Upstreams[BackendPool]") -> None:
+    async def test(upstreams: "Upstreams[BackendPool, NativeTurn]") -> None:
         first, _ = begin(upstreams)
         assert (await ended(begin(upstreams)[1])).reason == "upstream.busy"
         first.abort()
@@ -117,7 +119,7 @@ def test_answers_pass_with_back_pressure_and_broken_ones_are_not_repeated(backen
         peer.sock.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nxy")
         return False
 
-    async def test(upstreams: "Upstreams[BackendPool]") -> None:
+    async def test(upstreams: "Upstreams[BackendPool, NativeTurn]") -> None:
         sending, heard = begin(upstreams)
         sending.pause_reading()
         sending.resume_reading()

@@ -3,8 +3,9 @@
 import asyncio
 import json
 import threading
+from collections.abc import Callable
 
-from gateway.registry.answers import Claim
+from gateway.registry.answers import Claim, ClaimAnswer
 from tests.integration.backend import Peer, RecordingBackend, Seen
 from tests.integration.client import RawClient
 from tests.integration.conftest import MakeGateway
@@ -91,14 +92,15 @@ def test_answer_that_broke_off_is_logged(make_gateway: MakeGateway, device: Devi
 
 
 def test_claim_of_a_client_that_left_before_it_was_used_is_taken_back(
-    make_gateway: MakeGateway, device: Device, backend: RecordingBackend
+    make_gateway: MakeGateway, device: Device, backend: RecordingBackend, plane: str
 ) -> None:
     """R13: no octet was written to the backend."""
     gateway = make_gateway()
-    claims = gateway.runtime.exchange._claims
+    owner, name = (gateway.runtime.driver, "claims") if plane == "native" else (gateway.runtime.exchange, "_claims")
+    claims = getattr(owner, name)
     claimed: list[bytes] = []
     released: list[bytes] = []
-    finish: list[asyncio.Future[Claim]] = []
+    abandoned: list[Callable[[], bool]] = []
     reached = threading.Event()
 
     class Held:
@@ -107,12 +109,20 @@ def test_claim_of_a_client_that_left_before_it_was_used_is_taken_back(
         def claim(self, key: bytes, ttl_ms: int) -> "asyncio.Future[Claim]":
             future: asyncio.Future[Claim] = asyncio.get_running_loop().create_future()
             if claimed:
-                finish.append(future)
+                abandoned.append(future.cancelled)
                 reached.set()
             else:
                 future.set_result(Claim.CLAIMED)
             claimed.append(key)
             return future
+
+        def ask(self, key: bytes, ttl_ms: int, answered: Callable[[ClaimAnswer], bool]) -> None:
+            if claimed:
+                abandoned.append(lambda: not answered(Claim.CLAIMED))
+                reached.set()
+            else:
+                asyncio.get_running_loop().call_soon(answered, Claim.CLAIMED)
+            claimed.append(key)
 
         def release(self, key: bytes) -> None:
             released.append(key)
@@ -121,7 +131,7 @@ def test_claim_of_a_client_that_left_before_it_was_used_is_taken_back(
             return 0.0
 
     backend.stop_listening()
-    gateway.call(lambda: setattr(gateway.runtime.exchange, "_claims", Held()))
+    gateway.call(lambda: setattr(owner, name, Held()))
     try:
         with RawClient(gateway.address) as client:
             # Claimed, and then the backend could not be reached.
@@ -131,6 +141,7 @@ def test_claim_of_a_client_that_left_before_it_was_used_is_taken_back(
             client.send(device.request())
             assert reached.wait(20)
         # The client is gone while its claim is under way: whoever answers it finds that nobody waits.
-        gateway.wait_for(finish[0].cancelled)
+        gateway.wait_for(lambda: not gateway.runtime.server.connections)
+        gateway.wait_for(lambda: gateway.call(abandoned[0]))
     finally:
-        gateway.call(lambda: setattr(gateway.runtime.exchange, "_claims", claims))
+        gateway.call(lambda: setattr(owner, name, claims))

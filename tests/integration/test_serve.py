@@ -66,7 +66,14 @@ def test_serve_tells_what_it_does_and_leaves_with_0(place: Place, backend: Recor
     device = make_device("dev1")
     with Served(*place.flags(workers=2)) as served:
         said = "\n".join(served.said)
-        for text in (f"127.0.0.1:{place.port}", PUBLIC, "margo", place.store, backend.url, "workers       2"):
+        for text in (
+            f"127.0.0.1:{place.port}",
+            PUBLIC,
+            "margo",
+            place.store,
+            backend.url,
+            "workers       2, native plane",
+        ):
             assert text in said
         assert len(served.workers()) == 2
         # While it runs, the command speaks to the same store.

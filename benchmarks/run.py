@@ -39,6 +39,7 @@ FULL: Final = (
     Step("benchmarks.micro.engines", "micro-engines", (), 20),
     Step("benchmarks.micro.store", "micro-store", (), 25),
     Step("benchmarks.micro.l1", "micro-l1", (), 35),
+    Step("benchmarks.micro.observe", "micro-observe", (), 15),
     Step("benchmarks.macro.registry", "macro-registry", ("--devices", "100000"), 60),
     Step("benchmarks.macro.proxy", "macro-proxy", (), 480),
 )

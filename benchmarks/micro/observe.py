@@ -117,7 +117,8 @@ def main() -> int:
         for name, found in each.items()
     ]
     says = [
-        f"Bar: at most {BAR_US:g} µs for metrics and log lines together.",
+        f"Bar: at most {BAR_US:g} µs for metrics and log lines together. The default keeps it for requests that are "
+        "accepted; a line of its own for each request costs more.",
         f"{arguments.rounds} rounds of {arguments.calls} requests each, in turn; marks at {len(STAGES)} stages; the "
         "log's thread writes to /dev/null, and its time is in the figures.",
         "Not shown: the private listener's own work, and the second's copying of figures, which no request pays.",

@@ -5,16 +5,17 @@ from typing import Any, Final, Protocol
 from gateway._native import Candidate, Head, Laps, Refused, select
 from gateway.clock import Clock
 from gateway.config import Config
-from gateway.model import Admitted, Composed, Refusal, Verified
+from gateway.model import Admitted, Composed, External, Refusal, Verified
 from gateway.observe.failing import Failures
 from gateway.observe.log import Log
 from gateway.observe.meter import ABANDONED, NONE, Meter
 from gateway.observe.page import Page
-from gateway.observe.table import STAGES
+from gateway.observe.table import METHODS, STAGES
 from gateway.observe.trace import trace_id
 from gateway.reasons import TABLE
 from gateway.steps import NeedVerification
 
+_METHODS: Final = {name.encode(): name for name in METHODS}
 PATH_CHARACTERS: Final = 512
 TEXT_CHARACTERS: Final = 200
 """Longest text of the sender's in a line (R29); JSON escapes what stands in it."""
@@ -64,7 +65,7 @@ class Decisions:
                 return
         elif not self._refused or not self._log.enabled(row.level):
             return
-        fields = self._common(request, route or refusal.route)
+        fields = self._begin(row.level, "request.refused", request, route or refusal.route)
         fields["status"] = row.status
         fields["reason"] = reason
         if refusal.detail:
@@ -76,7 +77,7 @@ class Decisions:
         if refusal.notes:
             fields["notes"] = _cut(refusal.notes)
         fields.update(self._signature(request.head))
-        self._log.line(row.level, "request.refused", **fields)
+        self._log.put(fields)
 
     def passed(self, request: Decided, status: int) -> None:
         """A request that the backend answered; told if everything is, or if there is something to note about it."""
@@ -91,9 +92,9 @@ class Decisions:
             route, algorithm = _route(step), _algorithm(step)
             verdict = "own" if algorithm is NONE else "accepted"
         self._meter.count(route, request.head, status, verdict, algorithm, request.laps)
-        if not self._all and not (notes and self._refused):
+        if not self._told(notes):
             return
-        fields = self._common(request, route)
+        fields = self._begin("info", "request.forwarded", request, route)
         fields["status"] = status
         if isinstance(step, Admitted):
             fields["client_id"] = step.verified.client.client_id
@@ -101,26 +102,37 @@ class Decisions:
             fields.update(self._of(step.verified.candidate))
         if notes:
             fields["notes"] = _cut(notes)
-        self._log.line("info", "request.forwarded", **fields)
+        self._log.put(fields)
 
     def gone(self, request: Decided, detail: str) -> None:
         """The client went away before its answer."""
         route, algorithm = _route(request.step), _algorithm(request.step)
         self._meter.count(route, request.head, ABANDONED, "abandoned", algorithm, request.laps)
-        if self._all:
-            self._log.line("info", "request.abandoned", detail=detail, **self._common(request, route))
+        if self._told(()):
+            fields = self._begin("info", "request.abandoned", request, route)
+            fields["detail"] = detail
+            self._log.put(fields)
 
-    def _common(self, request: Decided, route: str) -> dict[str, Any]:
-        fields: dict[str, Any] = {"requestId": request.request_id, "peer": request.incoming.connection.peer.address}
-        known = getattr(request.step, "request", None)
-        external = getattr(request.step, "external", None) or getattr(known, "external", None)
-        if external is not None and external.client_address:
-            fields["client_address"] = external.client_address
+    def _told(self, notes: tuple[str, ...]) -> bool:
+        """Does a request that was not refused get a line?"""
+        return (self._all or (bool(notes) and self._refused)) and self._log.enabled("info")
+
+    def _begin(self, level: str, event: str, request: Decided, route: str) -> dict[str, Any]:
+        """A line with what is known of every request."""
+        fields = self._log.begin(level, event)
+        fields["requestId"] = request.request_id
+        fields["peer"] = request.incoming.connection.peer.address
+        step = request.step
+        if step is not None:
+            # What a value does not have costs a microsecond to ask it for.
+            external = step.external if isinstance(step, (Admitted, Composed)) else _external(step)
+            if external is not None and external.client_address:
+                fields["client_address"] = external.client_address
         if route:
             fields["route"] = route
         head = request.head
         if head is not None:
-            fields["method"] = head.method[:32].decode("ascii", "backslashreplace")
+            fields["method"] = _METHODS.get(head.method) or head.method[:32].decode("ascii", "backslashreplace")
             fields["path"] = request.path[:PATH_CHARACTERS]
             trace = trace_id(head)
             if trace:
@@ -153,6 +165,11 @@ class Decisions:
         if candidate.created is not None:
             fields["age_s"] = round(self._clock.now() - candidate.created, 1)
         return fields
+
+
+def _external(step: Any) -> External | None:
+    external: External | None = getattr(getattr(step, "request", None), "external", None)
+    return external
 
 
 def _route(step: Any) -> str:

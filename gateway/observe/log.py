@@ -61,17 +61,23 @@ class Log:
 
     def line(self, level: str, event: str, **fields: Any) -> None:
         """Write one line. What JSON cannot hold (bytes beyond UTF-8, lone surrogates) is escaped first (R29)."""
-        if LEVELS[level] < self._threshold:
-            return
-        stamp = self._stamp()
-        data = encode({"time": stamp, "level": level, "event": event, **fields})
+        if LEVELS[level] >= self._threshold:
+            self.put(self.begin(level, event) | fields)
+
+    def begin(self, level: str, event: str) -> dict[str, Any]:
+        """What every line begins with; for `put`."""
+        return {"time": self._stamp(), "level": level, "event": event}
+
+    def put(self, fields: dict[str, Any]) -> None:
+        """Write a line that `begin` began, whatever its level; as `line`."""
+        data = encode(fields)
         with self._lock:
             if self._closing or self._pending_bytes + len(data) > BUFFER_BYTES:
                 self.dropped += 1
                 self.lost += 1
                 return
             if self.dropped:
-                lost = encode({"time": stamp, "level": "warning", "event": "log.dropped", "lines": self.dropped})
+                lost = encode(self.begin("warning", "log.dropped") | {"lines": self.dropped})
                 self._pending.append(lost)
                 self._pending_bytes += len(lost)
                 self.dropped = 0

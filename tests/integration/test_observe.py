@@ -170,11 +170,17 @@ def test_a_second_gateway_on_one_machine_starts_without_a_listener_that_nobody_a
     host, _, port = DEFAULT.rpartition(":")
     with socket.socket() as taken:
         taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            taken.bind((host, int(port)))
-            taken.listen()
-        except OSError:
-            pass  # another gateway on this machine has it: as good
+
+        def ours() -> bool:
+            # Another gateway of the tests may have it for a moment.
+            try:
+                taken.bind((host, int(port)))
+            except OSError:
+                return False
+            return True
+
+        wait_for(ours)
+        taken.listen()
         place.file.write_text(place.file.read_text().partition("[observe]")[0])
         with Served("-c", str(place.file)) as served:
             assert DEFAULT in served.wait_said("WARNING: no dashboard, health and metrics")

@@ -3,7 +3,7 @@
 from gateway.bench import tables
 from gateway.bench.plan import USUAL_BODY, USUAL_COMPONENTS
 from gateway.bench.result import Load, Result
-from gateway.bench.stages import STAGES
+from gateway.bench.stages import BATCH, STAGES
 from gateway.report import Bars, Line, bars, lines
 from gateway.report.page import Section, page
 
@@ -23,7 +23,7 @@ def html(result: Result) -> str:
         Section("Cost by stage", plots=(_by_stage(result),), rows=tables.by_algorithm(result), says=(_usual(),)),
         Section("Size of the body (P-256)", plots=(_by_body(result),), rows=tables.by_body(result)),
         Section("Covered components (P-256)", rows=tables.by_components(result)),
-        Section("Engines", rows=tables.engines(result)),
+        Section("Engines", plots=_engines(result), rows=tables.engines(result)),
         Section(
             "Through a gateway",
             plots=(_throughput(result), _latency(result), _scaling(result)),
@@ -60,6 +60,24 @@ def _by_body(result: Result) -> str:
     series = [Bars(stage, tuple(one.us[stage].median for one in found)) for stage in STAGES]
     sizes = [f"{len(one.case.body):,} bytes" for one in found]
     return bars("Cost of one verification by size of the body", "µs of CPU", sizes, series, stacked=True)
+
+
+def _engines(result: Result) -> tuple[str, ...]:
+    """What a choice of engine changes, for the algorithms that have one."""
+    together = {(one.algorithm, one.choice): one.us for one in result.operations if one.at_once == BATCH}
+    choices = list(dict.fromkeys(choice for _, choice in together))
+    titles = [
+        title
+        for title in dict.fromkeys(title for title, _ in together)
+        if all((title, choice) in together for choice in choices)
+    ]
+    if len(choices) < 2 or not titles:
+        return ()
+    series = []
+    for choice in choices:
+        spreads = [together[title, choice] for title in titles]
+        series.append(Bars(choice, tuple(one.median for one in spreads), tuple((one.low, one.high) for one in spreads)))
+    return (bars(f"Cost of a signature, {BATCH} at a time, by engine", "µs of CPU each", titles, series),)
 
 
 def _throughput(result: Result) -> str:

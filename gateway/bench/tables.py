@@ -5,7 +5,7 @@ from typing import Any, Final, TypeAlias
 
 from gateway.bench.plan import USUAL_BODY, USUAL_COMPONENTS
 from gateway.bench.result import Load, Result
-from gateway.bench.stages import STAGES, Cost, Spread
+from gateway.bench.stages import STAGES, Cost, Operation, Spread
 from gateway.model import Algorithm
 from gateway.report.axis import figure
 
@@ -49,13 +49,19 @@ def engines(result: Result) -> Rows:
     return [
         {
             "algorithm": one.algorithm,
-            "[engine]": one.choice,
-            "library": one.engine,
+            "engine": one.choice,
+            "library": library_of(one),
             "at a time": str(one.at_once),
             "µs each": told(one.us),
         }
         for one in result.operations
     ]
+
+
+def library_of(one: Operation) -> str:
+    """What took it: a batch engine leaves a single signature to another library."""
+    several, _, few = one.engine.partition("; fewer than ")
+    return few.partition(": ")[2] if few and one.at_once == 1 else several
 
 
 def loads(result: Result) -> Rows:

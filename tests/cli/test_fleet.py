@@ -5,6 +5,7 @@ import datetime
 import http.server
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -130,6 +131,22 @@ def test_registered_devices_of_a_folder(site: Installation, tmp_path: Path) -> N
     wrong = fleet("--target", site.gateway_url, *quick)
     assert wrong.returncode == 2
     assert "(signature.wrong): --public-url must be what the gateway has as public_url" in wrong.stderr
+
+
+def test_ctrl_c_ends_the_run_with_what_was_measured(site: Installation) -> None:
+    arguments = ["--target", site.gateway_url, "--public-url", PUBLIC_URL, *issuer(site)]
+    quick = ["--devices", "5", "--interval", "1s", "--ramp", "0s", "--duration", "600s"]
+    with subprocess.Popen(
+        [*COMMAND, *arguments, *quick], env=ENVIRONMENT, stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        for line in process.stdout:
+            if "in flight" in line and " 0 requests" not in line:
+                break
+        process.send_signal(signal.SIGINT)
+        rest, _ = process.communicate(timeout=DEADLINE_S)
+    assert process.returncode == 0
+    assert "No faults." in rest
 
 
 def test_devices_that_nobody_trusts_do_not_onboard(site: Installation) -> None:

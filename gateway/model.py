@@ -149,7 +149,7 @@ class Refusal(msgspec.Struct, frozen=True, gc=False):
     """One "no", with its `reason` and what is known: `detail` says more to the operator and never reaches the device,
     `hint` what the operator may have to configure. `tells_who_is_known`: the registry was asked and no signature has
     held, so that the reason alone would tell anybody who is registered. `route` is set where no later step
-    knows it."""
+    knows it. `retry_after_s` goes before the reason's own."""
 
     reason: Reason
     detail: str = ""
@@ -159,6 +159,7 @@ class Refusal(msgspec.Struct, frozen=True, gc=False):
     tells_who_is_known: bool = False
     hint: str = ""
     route: str = ""
+    retry_after_s: int | None = None
 
     @property
     def row(self) -> Row:

@@ -11,6 +11,7 @@ from gateway.advice import SILENCE, Advice
 from gateway.attempts import OPERATION_LIMIT, Attempts, digest_required
 from gateway.clock import Clock
 from gateway.config import Config
+from gateway.limiting.limiter import Limiter
 from gateway.model import Client, External, Peer, Refusal, Status, Verified
 from gateway.onboarding import flow
 from gateway.onboarding.body import LIMIT_BYTES, read_presented
@@ -64,6 +65,7 @@ class Pipeline:
 
     :param bundles: the authorities of `[[onboarding.ca]]`, kept current by somebody; None: as their files are now
     :param advice: what the log line of a refusal may say beyond its reason
+    :param limiter: who may send how much; None: there are no limits
     """
 
     def __init__(
@@ -73,8 +75,10 @@ class Pipeline:
         revocations: Revocations | None = None,
         bundles: Bundles | None = None,
         advice: Advice = SILENCE,
+        limiter: Limiter | None = None,
     ) -> None:
         self._advice = advice
+        self._limiter = limiter
         self._policy = config.policy
         self._mode = config.onboarding.mode
         self._serves_root_ca = config.onboarding.root_ca is not None
@@ -110,6 +114,11 @@ class Pipeline:
             if route == ROOT_CA_ROUTE and self._serves_root_ca:
                 return ServeRootCa(head.values(b"if-none-match"), route)
             external = self._locator.locate(head, peer)
+            if self._limiter is not None:
+                signed = match.kind != "open"
+                limited = self._limiter.arrived(external.client_address, signed, self._clock.monotonic())
+                if limited is not None:
+                    return msgspec.structs.replace(limited, route=route)
             if match.kind == "open":
                 return compose(head, external, route)
             step = self._begin_signed(head, match, external)
@@ -158,6 +167,8 @@ class Pipeline:
         if isinstance(found, _NO_ANSWER):
             return Refusal(found.reason, found.detail, request.client_id)
         if isinstance(found, Missing):
+            if not need.verified:
+                self._unproven(request)
             realm = f"realm {request.realm}"
             return Refusal(Reason.KEY_UNKNOWN, realm, request.client_id, tells_who_is_known=not need.verified)
         now = self._clock.now()
@@ -167,6 +178,8 @@ class Pipeline:
                 return self._after_slow_body(need, found, now)
             attempts, untried = self._attempts.of(request, found, now)
         except Refused as refused:
+            if not need.verified:
+                self._unproven(request)
             refusal = _refusal(refused, request.client_id, request.notes)
             return msgspec.structs.replace(refusal, tells_who_is_known=not need.verified)
         if untried:
@@ -191,11 +204,21 @@ class Pipeline:
             # Another signature of the same client must be claimed as well, or it could be replayed alone (R13).
             return NeedVerification(request, need.client, rest[0], rest[1:], verified, failed)
         if not verified:
+            self._unproven(request)
             hint = self._advice.signature(need)
             return Refusal(Reason.SIGNATURE_WRONG, who(need), request.client_id, notes=request.notes, hint=hint)
+        if self._limiter is not None:  # before a body is waited for, and before a nonce is claimed
+            limited = self._limiter.proven(need.client, self._clock.monotonic())
+            if limited is not None:
+                return msgspec.structs.replace(limited, notes=request.notes)
         if request.successor is not None:
             request = msgspec.structs.replace(request, operations=OPERATION_LIMIT - len(verified) - len(failed))
         return self._need_body(with_failures(request, verified, failed), in_field_order(request, verified))
+
+    def _unproven(self, request: Request) -> None:
+        # Alike for those who are registered and those who are not, or the limit would tell who is.
+        if self._limiter is not None:
+            self._limiter.failed(request.external.client_address, self._clock.monotonic())
 
     def with_presented(self, need: NeedPresented, facts: BodyFacts, body: bytes) -> Step:
         """The certificate in an onboarding body, and the public-key operations that prove who has its key (R18)."""
@@ -346,6 +369,8 @@ class Pipeline:
         claims: tuple[bytes, ...],
         notes: tuple[str, ...] = (),
     ) -> Step:
+        if self._limiter is not None:
+            self._limiter.admitted(verified.client, self._clock.monotonic())
         notes += request.notes
         keyid = self._rules.keyid_note(verified)
         if keyid is not None:

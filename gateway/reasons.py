@@ -13,7 +13,7 @@ BLANK: Final = "about:blank"
 class Reason(StrEnum):
     """Stable name of one refusal: `family.cause`. Names are never reused for another meaning.
 
-    The family says who is to blame: `request signature digest key trust onboarding policy replay` the client,
+    The family says who is to blame: `request signature digest key trust onboarding policy replay limit` the client,
     `store upstream internal` us or what stands behind us, `config` the operator.
     """
 
@@ -107,6 +107,11 @@ class Reason(StrEnum):
     POLICY_ALGORITHM = "policy.algorithm_refused"
 
     REPLAY_SEEN = "replay.seen"
+
+    LIMIT_CLIENT = "limit.client"
+    LIMIT_TENANT = "limit.tenant"
+    LIMIT_ADDRESS = "limit.address"
+    LIMIT_SIGNATURES = "limit.bad_signatures"
 
     STORE_UNAVAILABLE = "store.unavailable"
     STORE_TIMEOUT = "store.timeout"
@@ -242,6 +247,10 @@ TABLE: Final[dict[Reason, Row]] = {
     R.POLICY_EXPIRED: _row(401, _SIGNATURE, "info", "The signature's own expires has passed.", "Check the device's clock, and how long the request was queued."),
     R.POLICY_ALGORITHM: _row(401, _SIGNATURE, "info", "The configuration does not allow this algorithm.", "See `policy.algorithms`."),
     R.REPLAY_SEEN: _row(401, _SIGNATURE, "warning", "This signed request was seen before.", "A retry must be signed again; a copy by somebody else is an attack."),
+    R.LIMIT_CLIENT: _row(429, BLANK, "warning", "This client sends too many requests.", "See `rate.per_client`; the request may come again as it is.", 1),
+    R.LIMIT_TENANT: _row(429, BLANK, "warning", "The clients of this tenant send too many requests.", "See `rate.per_tenant`; the request may come again as it is.", 1),
+    R.LIMIT_ADDRESS: _row(429, BLANK, "warning", "Too many requests come from this address.", "See `rate.per_address`; if it is a load balancer's address, `listen.trusted_proxies` lacks it.", 1),
+    R.LIMIT_SIGNATURES: _row(429, BLANK, "warning", "Too many signatures from this address did not hold.", "The lines with `signature.wrong` from that address say whose; see `rate.bad_signatures_per_address`.", 1),
     R.STORE_UNAVAILABLE: _row(503, BLANK, "error", "The gateway cannot reach its store.", "Look at the store; devices are told to retry.", 5),
     R.STORE_TIMEOUT: _row(503, BLANK, "error", "The gateway's store does not answer in time.", "Look at the store's load and latency.", 5),
     R.STORE_FULL: _row(503, BLANK, "error", "The gateway's store is full.", "Give the store more memory; `wfm-gateway check` prints what the replay window needs.", 30),

@@ -14,6 +14,7 @@ from gateway.config.log import Log
 from gateway.config.observe import Observe
 from gateway.config.onboarding import Authority, Onboarding
 from gateway.config.policy import Policy
+from gateway.config.rate import Rate
 from gateway.config.registry import Registry
 from gateway.config.route import Relaxation, Route
 from gateway.config.store import Store
@@ -36,6 +37,7 @@ __all__ = [
     "Onboarding",
     "Origin",
     "Policy",
+    "Rate",
     "Registry",
     "Relaxation",
     "Route",

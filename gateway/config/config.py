@@ -14,6 +14,7 @@ from gateway.config.log import Log
 from gateway.config.observe import Observe
 from gateway.config.onboarding import Onboarding
 from gateway.config.policy import Policy
+from gateway.config.rate import Rate
 from gateway.config.registry import Registry
 from gateway.config.route import Route
 from gateway.config.store import Store
@@ -40,6 +41,7 @@ class Config(Struct, frozen=True, kw_only=True):
     observe: Observe = Observe()
     headers: Headers = Headers()
     limits: Limits = Limits()
+    rate: Rate = Rate()
     errors: Errors = Errors()
     log: Log = Log()
     unsafe: Unsafe = Unsafe()

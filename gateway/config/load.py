@@ -18,6 +18,7 @@ from gateway.config.observe import Observe
 from gateway.config.onboarding import Onboarding
 from gateway.config.origin_url import REALM
 from gateway.config.policy import Policy
+from gateway.config.rate import Rate
 from gateway.config.registry import Registry
 from gateway.config.route import Route
 from gateway.config.store import Store
@@ -38,6 +39,7 @@ SECTIONS: dict[str, type[Any]] = {
     "observe": Observe,
     "headers": Headers,
     "limits": Limits,
+    "rate": Rate,
     "errors": Errors,
     "log": Log,
     "unsafe": Unsafe,
@@ -99,6 +101,7 @@ def settle(document: dict[str, Any], base: Path, source: str) -> Config:
         observe=observe.settle(read["observe"], base),
         headers=headers.settle(read["headers"]),
         limits=limits.settle(read["limits"], base),
+        rate=read["rate"],
         errors=read["errors"],
         log=read["log"],
         unsafe=read["unsafe"],

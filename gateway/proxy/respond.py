@@ -61,7 +61,10 @@ class Responder:
             reason = Reason.SIGNATURE_WRONG
         row = TABLE[reason]
         status = row.status
-        body = self._legacy_body(reason, request_id) if self._legacy else _problem(reason, request_id, path)
+        retry_after_s = row.retry_after_s if refusal.retry_after_s is None else refusal.retry_after_s
+        body = (
+            self._legacy_body(reason, request_id) if self._legacy else _problem(reason, request_id, path, retry_after_s)
+        )
         lines = [
             f"HTTP/1.1 {status} {_phrase(status)}".encode(),
             b"Content-Type: application/json" if self._legacy else b"Content-Type: application/problem+json",
@@ -70,8 +73,8 @@ class Responder:
             b"Date: " + self.date(),
             b"X-Request-Id: " + request_id.encode(),
         ]
-        if row.retry_after_s is not None:
-            lines.append(b"Retry-After: %d" % row.retry_after_s)
+        if retry_after_s is not None:
+            lines.append(b"Retry-After: %d" % retry_after_s)
         if status == 401:  # R26; RFC 9110 §11.6.1, RFC 9421 §5.1
             lines.append(b"WWW-Authenticate: Signature")
             lines.append(b"Accept-Signature: " + (self._wanted_with_body if with_body else self._wanted))
@@ -111,7 +114,7 @@ class Responder:
         return orjson.dumps(members)
 
 
-def _problem(reason: Reason, request_id: str, path: str) -> bytes:
+def _problem(reason: Reason, request_id: str, path: str, retry_after_s: int | None) -> bytes:
     row = TABLE[reason]
     members: dict[str, Any] = {
         "type": row.type,
@@ -124,8 +127,8 @@ def _problem(reason: Reason, request_id: str, path: str) -> bytes:
         "reason": reason.value,
         "requestId": request_id,
     }
-    if row.retry_after_s is not None:
-        members["retryAfterSeconds"] = row.retry_after_s
+    if retry_after_s is not None:
+        members["retryAfterSeconds"] = retry_after_s
         if row.status not in BACKOFF:
             members["backoffStrategy"] = "fixed"
     return orjson.dumps(members)

@@ -9,6 +9,7 @@ from gateway._native import InboundServer
 from gateway.clock import Clock
 from gateway.config import Config
 from gateway.explain.brief import Brief
+from gateway.limiting.limiter import limiter_of
 from gateway.observe.decisions import Decisions
 from gateway.observe.log import Log
 from gateway.observe.page import Page
@@ -133,7 +134,8 @@ class Runtime:
         self.onboarding: Onboarding | None = None
         if self.recording is not None and config.onboarding.mode != "off":
             self.onboarding = self._make_onboarding(config, self.recording, clock)
-        pipeline = Pipeline(config, clock, self.revocations, bundles, Brief(config, clock))
+        limiter = limiter_of(config.rate, workers)
+        pipeline = Pipeline(config, clock, self.revocations, bundles, Brief(config, clock), limiter)
         engine = engines.choose(config.engine, config.source)
         verifier = Verifier(engine, loop)
         limits = config.limits

@@ -7,6 +7,7 @@ import msgspec
 
 from gateway._native import Head, parse_head
 from gateway.config import Config, Listen, Policy, Upstream
+from gateway.limiting.limiter import limiter_of
 from gateway.model import Admitted, Client, Composed, Peer, Refusal
 from gateway.pipeline import Pipeline
 from gateway.reasons import Reason
@@ -33,7 +34,8 @@ class World:
 
     def __init__(self, config: Config | None = None) -> None:
         self.clock = FakeClock()
-        self.pipeline = Pipeline(config or config_with(), self.clock)
+        config = config or config_with()
+        self.pipeline = Pipeline(config, self.clock, limiter=limiter_of(config.rate))
         self.engine = CryptographyEngine()
         self.clients: dict[str, Found] = {}
         self.claimed: set[bytes] = set()

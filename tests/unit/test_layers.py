@@ -14,7 +14,7 @@ LAYERS = (
     ("_native",),
     ("config", "profiles"),
     ("signature",),
-    ("registry", "policy", "replay", "routing", "signing", "balance"),
+    ("registry", "policy", "replay", "routing", "signing", "balance", "limiting"),
     ("onboarding",),
     ("steps", "advice", "several", "attempts", "pipeline"),
     ("observe", "explain"),

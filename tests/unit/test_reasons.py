@@ -9,7 +9,7 @@ from gateway.reasons import BLANK, MARGO, OURS, TABLE, Reason
 
 ROOT = Path(__file__).parents[2]
 PROBLEM_TYPES = ROOT.parent / "shared" / "margo" / "problem-types.json"
-CLIENT = {"request", "signature", "digest", "key", "trust", "onboarding", "policy", "replay"}
+CLIENT = {"request", "signature", "digest", "key", "trust", "onboarding", "policy", "replay", "limit"}
 OURSELVES = {"store", "upstream", "internal"}
 
 

@@ -26,6 +26,7 @@ FULL = {
     "admin": 'address = "unix:admin"\ntoken_file = "token"\nallowed_hosts = ["gw.internal"]',
     "observe": 'address = "unix:observe"\ntoken_file = "token"\nallowed_hosts = ["gw.internal"]',
     "headers": 'forward = ["accept", "user-agent"]',
+    "rate": 'per_client = "10/s"',
     "limits": "head_limit_bytes = 8192\nhead_timeout_s = 1\nbody_timeout_s = 2\nidle_timeout_s = 3\nspool_bytes = 4\n"
     'spool_total_bytes = 1000\ndata_dir = "spool"\ndrain_s = 5',
     "engine": 'p256 = "single"\np384 = "fast"\ned25519 = "batch"',

@@ -1,0 +1,49 @@
+"""Limits on a running gateway: 429 with what Margo asks for, and the device's own address behind a proxy."""
+
+from tests.integration.backend import RecordingBackend
+from tests.integration.client import RawClient
+from tests.integration.conftest import MakeGateway
+from tests.integration.harness import Device
+
+
+def test_too_many_requests_of_a_client_are_429(
+    make_gateway: MakeGateway, device: Device, backend: RecordingBackend
+) -> None:
+    gateway = make_gateway(rate={"per_client": "1/m", "per_client_burst": 2})
+    with RawClient(gateway.address) as client:
+        assert [client.ask(device.request()).status for _ in range(2)] == [200, 200]
+        got = client.ask(device.request())
+        assert client.ask(device.request()).status == 429  # the connection stays
+    assert got.status == 429
+    problem = got.problem
+    assert (problem["reason"], problem["title"], problem["type"]) == (
+        "limit.client",
+        "Too Many Requests",
+        "about:blank",
+    )
+    assert problem["retryable"] is True
+    assert problem["backoffStrategy"] == "exponential"
+    assert 55 <= problem["retryAfterSeconds"] <= 60
+    assert got.values(b"retry-after") == [b"%d" % problem["retryAfterSeconds"]]
+    assert len(backend.requests) == 2
+    line = gateway.line("request.refused")
+    assert (line["reason"], line["client_id"], line["status"]) == ("limit.client", device.client_id, 429)
+
+
+def test_behind_a_trusted_proxy_each_device_has_its_own_address(make_gateway: MakeGateway, device: Device) -> None:
+    gateway = make_gateway(
+        listen={"trusted_proxies": ["127.0.0.1"]}, rate={"per_address": "1/m", "per_address_burst": 1}
+    )
+
+    def ask(address: str) -> int:
+        with RawClient(gateway.address) as client:
+            return client.ask(device.request(fields=(("X-Forwarded-For", address),))).status
+
+    assert [ask(f"192.0.2.{last}") for last in (1, 2, 1, 2, 3)] == [200, 200, 429, 429, 200]
+
+
+def test_an_address_that_nobody_vouches_for_does_not_count(make_gateway: MakeGateway, device: Device) -> None:
+    gateway = make_gateway(rate={"per_address": "1/m", "per_address_burst": 1})
+    with RawClient(gateway.address) as client:
+        fields = [(("X-Forwarded-For", f"192.0.2.{last}"),) for last in range(1, 4)]
+        assert [client.ask(device.request(fields=field)).status for field in fields] == [200, 429, 429]

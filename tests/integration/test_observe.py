@@ -86,7 +86,8 @@ def test_requests_are_counted_over_all_workers_and_outlive_them(place: Place, de
         assert ask(place, device.request(created=1), OPEN, OPEN.replace(b"GET", b"PROPFIND")) == [401, 200, 405]
         again = device.request()
         assert ask(place, again, again) == [200, 401]
-        found = place.metrics()
+        # A request has ended when its client has taken the answer, which may be a moment after it was read here.
+        found = wait_for(lambda: (said := place.metrics())["stage_duration_seconds_count{stage=read}"] == 17 and said)
         assert found[accepted] == found[signed] == 13
         assert found["requests_total{route=capabilities,method=POST,code=401}"] == 2
         assert found["requests_total{route=onboarding-certificate,method=GET,code=200}"] == 1
@@ -113,8 +114,7 @@ def test_requests_are_counted_over_all_workers_and_outlive_them(place: Place, de
             os.kill(pid, signal.SIGKILL)
         wait_for(lambda: place.metrics()["workers{state=serving}"] == 2 and not set(before) & set(served.workers()))
         assert ask(place, device.request()) == [200]
-        after = place.metrics()
-        assert after[accepted] == 14
+        after = wait_for(lambda: (said := place.metrics())[accepted] == 14 and said)
         assert after["worker_restarts_total"] == 2
         went_down = {name for name, value in found.items()
                      if name.split("{")[0].endswith(("_total", "_bucket", "_count", "_sum")) and after[name] < value}  # fmt: skip

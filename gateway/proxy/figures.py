@@ -72,6 +72,7 @@ class Figures:
         upstream: Backends,
         log: Log,
         failures: Failures,
+        plane: str,
         engine: str,
         loop: asyncio.AbstractEventLoop,
     ) -> None:
@@ -88,7 +89,7 @@ class Figures:
         self._timer: asyncio.TimerHandle | None = None
         self._due_s = 0.0
         self._places: dict[tuple[str, ...], int] = {}
-        self._put(1, "build_info", gateway.__version__, "aiohttp", engine)
+        self._put(1, "build_info", gateway.__version__, plane, engine)
 
     def start(self) -> None:
         """Copy now, and again each second."""

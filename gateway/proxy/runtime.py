@@ -181,6 +181,7 @@ class Runtime:
             self.upstream,
             log,
             decisions.failures,
+            config.listen.plane,
             engine.name,
             loop,
         )

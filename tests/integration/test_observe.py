@@ -106,7 +106,7 @@ def test_requests_are_counted_over_all_workers_and_outlive_them(place: Place, de
         assert found["connections_total"] >= 17
         assert found["store_connected"] == found["workers{state=serving}"] == found["workers{state=configured}"] == 2
         (built,) = [name for name in found if name.startswith("build_info{")]
-        assert "plane=aiohttp" in built
+        assert "plane=native" in built
         assert "cryptography" in built
         assert found[built] == 1
         before = served.workers()

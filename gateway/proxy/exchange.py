@@ -68,6 +68,7 @@ class Request:
         "path",
         "request_id",
         "step",
+        "told",
     )
 
     def __init__(self, incoming: Incoming, head: Head | None, request_id: str) -> None:
@@ -82,6 +83,8 @@ class Request:
         self.body: Body | None = None
         self.claimed: list[bytes] = []
         self.delivery = Delivery()
+        self.told = False
+        """Its end was told to `Decisions`, which must hear of it once."""
         self.began_s: float | None = None
         """When reading the body began, by the monotonic clock, if somebody else began it."""
 
@@ -140,11 +143,14 @@ class Exchange:
             if refusal is None:
                 return await self._passed(request)
             return await self._refuse(request, refusal)
+        except asyncio.CancelledError:
+            self._gone(request, "the client closed the connection")
+            raise
         except ClientGone as gone:
-            self._decisions.gone(request, str(gone))
+            self._gone(request, str(gone))
             return CLOSE
         except ConnectionError:
-            self._decisions.gone(request, "the client closed the connection")
+            self._gone(request, "the client closed the connection")
             return CLOSE
         except Exception as error:
             return await self._failed(request, error)
@@ -282,6 +288,7 @@ class Exchange:
         request.delivery.answered = True
         connection.write(octets)
         await connection.drained()
+        request.told = True
         self._decisions.passed(request, told.status)
 
     async def _claim(self, request: Request, need: NeedClaim) -> ClaimAnswer:
@@ -319,6 +326,7 @@ class Exchange:
             return Refusal(error.reason, error.detail, client_id_of(step), notes=notes_of(step))
         finally:
             request.laps.lap(UPSTREAM)
+        request.told = True
         self._decisions.passed(request, status)
         return None
 
@@ -333,6 +341,7 @@ class Exchange:
         return KEEP if request.keep_alive else CLOSE
 
     async def _refuse(self, request: Request, refusal: Refusal) -> Answered:
+        request.told = True
         self._decisions.refused(request, refusal)
         connection = request.incoming.connection
         if request.delivery.answered:
@@ -350,6 +359,11 @@ class Exchange:
         if unread or broken:
             await connection.linger()
         return KEEP if keep_alive else CLOSE
+
+    def _gone(self, request: Request, detail: str) -> None:
+        if not request.told:
+            request.told = True
+            self._decisions.gone(request, detail)
 
     async def _failed(self, request: Request, error: Exception) -> Answered:
         """A defect of ours: 500, with everything in the log and nothing in the answer."""

@@ -5,6 +5,8 @@ import json
 import threading
 from collections.abc import Callable
 
+import pytest
+
 from gateway.registry.answers import Claim, ClaimAnswer
 from tests.integration.backend import Peer, RecordingBackend, Seen
 from tests.integration.client import RawClient
@@ -75,6 +77,25 @@ def test_a_line_stays_short_whatever_a_sender_calls_its_signatures(make_gateway:
     assert len(json.dumps(line)) < 1500
     assert line["notes"][0].startswith("label yyy")
     assert line["notes"][0].endswith("yyy: signature.empty_coverage")
+
+
+@pytest.mark.parametrize("spool_bytes", [262_144, 1], ids=["in memory", "spooled"])
+def test_client_that_left_is_logged_once(
+    make_gateway: MakeGateway, device: Device, backend: RecordingBackend, spool_bytes: int
+) -> None:
+    def say_nothing(peer: Peer, seen: Seen) -> bool:
+        peer.read_until(b"never")
+        return False
+
+    backend.script = say_nothing
+    gateway = make_gateway(log={"requests": "all"}, limits={"spool_bytes": spool_bytes})
+    with RawClient(gateway.address) as client:
+        client.send(device.request(body=b"abc"))
+        backend.wait(lambda: backend.requests)
+        client.reset()
+    assert gateway.line("request.abandoned")["method"] == "POST"
+    backend.wait(lambda: backend.ended == 1)
+    assert len(gateway.lines("request.abandoned")) == 1
 
 
 def test_answer_that_broke_off_is_logged(make_gateway: MakeGateway, device: Device, backend: RecordingBackend) -> None:

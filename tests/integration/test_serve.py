@@ -62,6 +62,24 @@ def forwarded(place: Place, device: Device) -> bool:
         return got.status == 200
 
 
+def test_the_other_plane_is_chosen_in_the_file(place: Place, backend: RecordingBackend, tmp_path: Path) -> None:
+    device = make_device("dev1")
+    file = tmp_path / "gateway.toml"
+    file.write_text(
+        f'[listen]\naddress = "127.0.0.1:{place.port}"\npublic_url = "{PUBLIC}"\nworkers = 1\nplane = "aiohttp"\n'
+        f'[upstream]\nurl = "{backend.url}"\n[store]\nurl = "{place.store}"\n'
+    )
+    assert 'plane = "aiohttp"' in run("check", "--config", str(file)).stdout
+    with Served("--config", str(file)) as served:
+        assert "workers       1, aiohttp plane" in "\n".join(served.said)
+        register(place, device, tmp_path)
+        wait_for(lambda: forwarded(place, device))
+    file.write_text(file.read_text().replace("aiohttp", "nginx"))
+    refused = run("check", "--config", str(file))
+    assert refused.returncode == 2
+    assert "listen.plane" in refused.stderr
+
+
 def test_serve_tells_what_it_does_and_leaves_with_0(place: Place, backend: RecordingBackend, tmp_path: Path) -> None:
     device = make_device("dev1")
     with Served(*place.flags(workers=2)) as served:

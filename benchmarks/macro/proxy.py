@@ -39,6 +39,8 @@ class Length(msgspec.Struct, frozen=True):
     rounds: int = WORTH
     seconds: float = 0.5
     devices: int = switches.MANY.count
+    cases: int = 9
+    """How many planes and engines, and how many peers."""
 
 
 Columns = dict[str, list[float]]
@@ -59,9 +61,7 @@ def costs(rig: Rig, length: Length, found: Found) -> None:
         ("P-256", P256, variants.P256_CASES, (16, 64)),
         ("P-384", P384, variants.P384_CASES, (64,)),
     ):
-        cases, left = variants.sort(every, rig.folder)
-        if not cases:
-            cases = [variants.BEFORE]
+        cases, left = variants.sort(every[: length.cases], rig.folder)
         table = cost.measure(rig, fleet, cases, at, length.rounds, length.seconds)
         found.rows += cost.rows(table, cases, kind)
         for one in left:
@@ -87,7 +87,7 @@ def parts(rig: Rig, length: Length, found: Found) -> dict[str, Callable[[], None
         found.rows += rows
 
     def rivals() -> None:
-        rows, loads = rates.measure(rig, usual, rounds, seconds)
+        rows, loads = rates.measure(rig, usual, rounds, seconds, rates.RIVALS[: length.cases])
         found.rows += rows
         found.loads["peers"] = {name: columns(taken) for name, taken in loads.items()}
 
@@ -112,6 +112,7 @@ def parts(rig: Rig, length: Length, found: Found) -> dict[str, Callable[[], None
     }
 
 
+SHORT_CASES: Final = 2
 SHORT: Final = ("cost", "rates", "unverified", "memory", "logs", "latency")
 
 
@@ -184,7 +185,9 @@ def main() -> int:
     parser.add_argument("--dry", action="store_true", help="print, but do not write the result file")
     arguments = parser.parse_args()
     names = [name for name in arguments.only.split(",") if name] or (list(SHORT) if arguments.short else [])
-    length = Length(arguments.rounds, arguments.seconds, arguments.devices)
+    length = Length(
+        arguments.rounds, arguments.seconds, arguments.devices, SHORT_CASES if arguments.short else Length().cases
+    )
     began = time.monotonic()
     found = run(names, length)
     for one in found.rows:

@@ -28,8 +28,8 @@ P384_CASES: Final = (
     Case("native plane, batch engine", merged(NATIVE, BATCH), {64: 0.25}),
     Case("native plane, awscrt", merged(NATIVE, FAST), {64: 0.60}),
     Case("native plane, single engine", merged(NATIVE, SINGLE), {}),
+    Case("aiohttp plane, batch engine", merged(AIOHTTP, BATCH), {}),
 )
-BEFORE: Final = Case("aiohttp plane, cryptography, before planes and engines could be chosen", {}, {16: 1.25})
 
 
 class Left(msgspec.Struct, frozen=True):

@@ -62,7 +62,7 @@ def costs(rig: Rig, length: Length, found: Found) -> None:
         ("P-384", P384, variants.P384_CASES, (64,)),
     ):
         cases, left = variants.sort(every[: length.cases], rig.folder)
-        table = cost.measure(rig, fleet, cases, at, length.rounds, length.seconds)
+        table = cost.measure(rig, fleet, cases, at, length.rounds, length.seconds) if cases else cost.Table({}, {})
         found.rows += cost.rows(table, cases, kind)
         for one in left:
             bars = ", ".join(f"≤ {bar:g}" for bar in one.case.bars.values()) or "reported"

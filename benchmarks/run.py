@@ -35,13 +35,13 @@ class Step(msgspec.Struct, frozen=True):
 
 
 FULL: Final = (
-    Step("benchmarks.micro.verify", "micro-verify", (), 20),
-    Step("benchmarks.micro.engines", "micro-engines", (), 20),
-    Step("benchmarks.micro.store", "micro-store", (), 25),
-    Step("benchmarks.micro.l1", "micro-l1", (), 35),
+    Step("benchmarks.macro.proxy", "macro-proxy", (), 420),
+    Step("benchmarks.micro.verify", "micro-verify", (), 15),
+    Step("benchmarks.micro.store", "micro-store", (), 20),
+    Step("benchmarks.micro.l1", "micro-l1", (), 20),
     Step("benchmarks.micro.observe", "micro-observe", (), 15),
-    Step("benchmarks.macro.registry", "macro-registry", ("--devices", "100000"), 60),
-    Step("benchmarks.macro.proxy", "macro-proxy", (), 480),
+    Step("benchmarks.micro.engines", "micro-engines", (), 30),
+    Step("benchmarks.macro.registry", "macro-registry", (), 150),
 )
 SHORT: Final = (
     Step("benchmarks.micro.verify", "micro-verify", ("--rounds", "31"), 6),

@@ -15,7 +15,8 @@ from gateway.model import Algorithm
 
 CONNECTIONS: Final = 16
 WARM: Final = 1000
-SILENT: Final[Sections] = {"log": {"requests": "none"}}
+SILENT: Final[Sections] = {"log": {"requests": "none"}, "observe": {"address": "off"}}
+"""Counting goes on: a page of memory is there whether anybody reads it or not."""
 OPEN: Final[Sections] = {
     "policy": {"profile": "generic"},
     "route": [{"path": "/open/**", "access": "open"}, {"path": "/devices/{clientId}/**"}],

@@ -1,7 +1,7 @@
 """The frozen values that flow through the gateway, in the order in which a request makes them."""
 
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import msgspec
 
@@ -9,6 +9,11 @@ from gateway.reasons import TABLE, Reason, Row
 
 if TYPE_CHECKING:
     from gateway._native import Candidate, Head
+
+
+Mode: TypeAlias = Literal["enforce", "observe", "passthrough"]
+"""What becomes of a signed request that does not verify: it is refused, or reported and forwarded without identity; or
+nobody looks (R16)."""
 
 
 class Algorithm(StrEnum):
@@ -143,6 +148,22 @@ class Composed(msgspec.Struct, frozen=True, gc=False):
     external: External
     fields: tuple[tuple[str, str], ...]
     route: str = ""
+
+
+class Unverified(msgspec.Struct, frozen=True, gc=False):
+    """A request that may go to the backend although nothing is proven, because its route's `mode` says so: it goes
+    without any `Wfm-*` field. Only `gateway.policy` makes one (a test enforces it).
+
+    `refusal` is what would have been said in mode `enforce`, None if nobody looked; `client_id` is what the request
+    claims, "" if it claims none.
+    """
+
+    head: "Head"
+    external: External
+    route: str
+    mode: Mode
+    client_id: str
+    refusal: "Refusal | None"
 
 
 class Refusal(msgspec.Struct, frozen=True, gc=False):

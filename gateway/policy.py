@@ -1,8 +1,9 @@
-"""Who may pass: what a signature must cover, when it was made, which client may use it. Makes every `Admitted`."""
+"""Who may pass: what a signature must cover, when it was made, which client may use it. Makes every `Admitted` and
+every `Unverified`."""
 
 from gateway._native import Candidate, Digest, Head, Refused
 from gateway.config import Policy
-from gateway.model import Admitted, Certificate, Client, External, Status, Verified
+from gateway.model import Admitted, Certificate, Client, External, Mode, Refusal, Status, Unverified, Verified
 from gateway.reasons import Reason
 from gateway.registry.records import WAITING
 from gateway.registry.revocations import Revocations
@@ -152,6 +153,14 @@ class Rules:
     ) -> Admitted:
         """The last step of a request that passed everything."""
         return Admitted(head, external, verified, body_verified, claims, notes, route)
+
+    def let_go(
+        self, head: Head, external: External, route: str, mode: Mode, client_id: str, refusal: Refusal | None
+    ) -> Unverified:
+        """The other last step: of a request that did not pass, on a route that forwards it all the same (R16)."""
+        if mode == "enforce" or (refusal is None and mode == "observe" and self._policy.observe_share == 100):
+            raise TypeError("this route forwards nothing that is not verified")
+        return Unverified(head, external, route, mode, client_id, refusal)
 
 
 def names(keyid: str | None, certificate: Certificate) -> bool:

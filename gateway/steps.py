@@ -5,7 +5,7 @@ from typing import TypeAlias
 import msgspec
 
 from gateway._native import Candidate, Digest, Head
-from gateway.model import Admitted, Client, Composed, External, Job, Refusal, Verified
+from gateway.model import Admitted, Client, Composed, External, Job, Mode, Refusal, Unverified, Verified
 from gateway.onboarding.body import Presented
 from gateway.onboarding.flow import Enrol, Known
 
@@ -23,7 +23,8 @@ class Request(msgspec.Struct, frozen=True, gc=False):
     """A request on a signed route. `require_covered_digest` is the route's or the policy's; the client's goes before
     it. `untried` are the attempts for which there is no room within the public-key operations of R5. `presented` is
     what an onboarding request brought; it has no client id. `successor` is a rotation's signature by the new key,
-    `operations` how many public-key operations are left for it (R5, R23)."""
+    `operations` how many public-key operations are left for it (R5, R23). `mode` is what becomes of it if it does not
+    verify; `refusal` what is known to be wrong with it before its body is read, to be forwarded all the same (R16)."""
 
     head: Head
     external: External
@@ -38,6 +39,8 @@ class Request(msgspec.Struct, frozen=True, gc=False):
     presented: Presented | None = None
     successor: Candidate | None = None
     operations: int = 0
+    mode: Mode = "enforce"
+    refusal: Refusal | None = None
 
 
 class NeedKey(msgspec.Struct, frozen=True, gc=False):
@@ -77,7 +80,8 @@ class NeedVerification(msgspec.Struct, frozen=True, gc=False):
 
 
 class NeedBody(msgspec.Struct, frozen=True, gc=False):
-    """The body is needed: at most `limit_bytes` of it, hashed with what the two flags name."""
+    """The body is needed: at most `limit_bytes` of it, hashed with what the two flags name. `verified` is empty where
+    the request goes on without proof."""
 
     request: Request
     verified: tuple[Verified, ...]
@@ -159,5 +163,6 @@ Step: TypeAlias = (
     | ServeRootCa
     | Admitted
     | Composed
+    | Unverified
     | Refusal
 )

@@ -73,6 +73,13 @@ class Config(Struct, frozen=True, kw_only=True):
         return frozenset({route.realm or self.policy.realm for route in self.routes})
 
     @property
+    def modes(self) -> tuple[tuple[str, str], ...]:
+        """Keys of all settings of modes, and what they are set to (R16)."""
+        named = ((f"policy.modes.{name}", mode) for name, mode in self.policy.modes.items())
+        routed = ((f"route[{index}].mode", route.mode) for index, route in enumerate(self.routes) if route.mode)
+        return (("policy.mode", self.policy.mode), *named, *routed)
+
+    @property
     def worker_count(self) -> int:
         """`listen.workers`, else one per core that this process may use."""
         if self.listen.workers is not None:

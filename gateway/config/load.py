@@ -148,6 +148,7 @@ def check_across(config: Config) -> None:
     if config.onboarding.rotation and config.policy.profile == "generic":
         raise Mistake("onboarding.rotation", 'profile "generic" has no route for it; it must be false')
     _check_routes(config)
+    _check_modes(config)
 
 
 def _check_routes(config: Config) -> None:
@@ -162,6 +163,21 @@ def _check_routes(config: Config) -> None:
     for index, entry in enumerate(config.routes):
         route.settle(entry, f"route[{index}]", config.policy.keyid == "client-id")
     route.check_unique(config.routes)
+
+
+def _check_modes(config: Config) -> None:
+    section = config.policy
+    for key, mode in config.modes:
+        if mode == "passthrough" and not config.unsafe.passthrough:
+            sentence = '"passthrough" forwards what nobody verified; this needs [unsafe] passthrough = true'
+            raise Mistake(key, sentence, Reason.CONFIG_UNSAFE)  # R16
+    if section.mode != "observe" and all(mode != "observe" for _, mode in config.modes):
+        for key, default, value in (
+            ("enforce_share", 0, section.enforce_share),
+            ("observe_share", 100, section.observe_share),
+        ):
+            if value != default:
+                raise Mistake(f"policy.{key}", 'means nothing, because no route has mode = "observe"')
 
 
 def _read_upstreams(entry: Any, base: Path) -> tuple[Upstream, ...]:

@@ -1,5 +1,6 @@
 """Section `[policy]`: which routes there are, and what a signature must look like to count (R9 to R13)."""
 
+import difflib
 import re
 from typing import Annotated, Final, Literal
 
@@ -7,7 +8,7 @@ from msgspec import Meta, Struct
 
 from gateway.config.kinds import Bytes, SecondsOrNone, StructuredType, WholeSeconds
 from gateway.config.mistake import Mistake, wrong
-from gateway.model import Algorithm
+from gateway.model import Algorithm, Mode
 
 RSA: Final = (Algorithm.RSA_PSS_SHA512, Algorithm.RSA_V1_5_SHA256, Algorithm.RSA_PSS_SHA256)
 """In the order in which they are tried without `alg`: the Margo reference device sends the first."""
@@ -24,16 +25,36 @@ _RSA: Final = "a list of " + ", ".join(f'"{item}"' for item in RSA)
 _REALM_WANTED: Final = "1 to 128 characters of A-Z a-z 0-9 . _ ~ = -"
 _BASE_PATH: Final = '"" or a plain path such as "/v1alpha2/margo", without a slash at the end'
 _COMPONENTS: Final = "a list of derived components of RFC 9421 section 2.2 and lower-case field names"
+_MODES: Final = 'a table of route names, each "enforce", "observe", "off" or "passthrough"'
+_SHARE: Final = "a whole number of percent from 0 to 100"
+_LOOKED_AT: Final = "a whole number of percent from 1 to 100"
 _STRUCTURED: Final = 'a table of lower-case field names, each "item", "list" or "dictionary"'
+
+MARGO_ROUTES: Final = (
+    "capabilities",
+    "device-capabilities",
+    "deployments",
+    "bundle",
+    "deployment",
+    "status",
+    "status-singular",
+)
+"""The signed routes of profile `margo`, which may have a mode of their own."""
 
 Algorithms = Annotated[tuple[Algorithm, ...], Meta(min_length=1, description=_ALGORITHMS)]
 
 
 class Policy(Struct, frozen=True, kw_only=True):
     """`max_window_s` None: as `max_age_s`. `structured_fields`: types of fields that `sf` and `key` may be used on,
-    beside those that we know."""
+    beside those that we know. `modes`: of single routes of profile `margo`, by name. Where the mode is `observe`,
+    `enforce_share` percent of the clients are enforced all the same, and `observe_share` percent of the requests of the
+    others are verified (R16)."""
 
     profile: Literal["margo", "generic"] = "margo"
+    mode: Literal["enforce", "observe"] = "enforce"
+    modes: Annotated[dict[str, Mode | Literal["off"]], Meta(description=_MODES)] = {}
+    enforce_share: Annotated[int, Meta(ge=0, le=100, description=_SHARE)] = 0
+    observe_share: Annotated[int, Meta(ge=1, le=100, description=_LOOKED_AT)] = 100
     base_path: Annotated[str, Meta(description=_BASE_PATH)] = ""
     realm: Annotated[str, Meta(description=_REALM_WANTED)] = "default"
     max_age_s: WholeSeconds = 300
@@ -72,6 +93,7 @@ def settle(policy: Policy) -> Policy:
     """
     check_realm("policy.realm", policy.realm)
     _check_base_path(policy.base_path)
+    _check_modes(policy)
     if policy.window_s < policy.max_age_s:
         wanted = f"at least policy.max_age_s, which is {policy.max_age_s}"
         raise wrong("policy.max_window_s", policy.max_window_s, wanted)
@@ -100,6 +122,16 @@ def check_realm(key: str, realm: str) -> None:
     """
     if not _REALM.fullmatch(realm):
         raise wrong(key, realm, _REALM_WANTED)
+
+
+def _check_modes(policy: Policy) -> None:
+    for name in policy.modes:
+        if policy.profile != "margo":
+            raise Mistake("policy.modes", 'is for profile "margo" only; a [[route]] has a mode of its own')
+        if name not in MARGO_ROUTES:
+            near = difflib.get_close_matches(name, MARGO_ROUTES, n=1)
+            meant = f"did you mean policy.modes.{near[0]}?" if near else f"known here: {', '.join(MARGO_ROUTES)}"
+            raise Mistake(f"policy.modes.{name}", f"there is no signed route of this name; {meant}")
 
 
 def _check_base_path(path: str) -> None:

@@ -7,6 +7,7 @@ from msgspec import Meta, Struct
 
 from gateway.config.mistake import Mistake, wrong
 from gateway.config.policy import check_realm
+from gateway.model import Mode
 
 Relaxation = Literal["encoded_slash", "semicolon", "percent", "empty_segment", "non_ascii"]
 """The checks of R1 that one route may do without; dot segments, NUL, control characters and `\\` are refused always."""
@@ -23,8 +24,8 @@ REST: Final = "**"
 
 
 class Route(Struct, frozen=True, kw_only=True):
-    """`methods` empty: every method (GET and HEAD on an open route). `realm` and `require_covered_digest` None: as the
-    policy says. `client_id`: from the template's segment, or the keyid of the signature (R11)."""
+    """`methods` empty: every method (GET and HEAD on an open route). `realm`, `require_covered_digest`, `mode` None: as
+    the policy says. `client_id`: from the template's segment, or the keyid of the signature (R11)."""
 
     path: Annotated[str, Meta(description=_PATH)]
     methods: Annotated[tuple[str, ...], Meta(description=_METHODS)] = ()
@@ -33,6 +34,7 @@ class Route(Struct, frozen=True, kw_only=True):
     relax: Annotated[tuple[Relaxation, ...], Meta(description=_RELAX)] = ()
     realm: str | None = None
     require_covered_digest: bool | None = None
+    mode: Mode | None = None
 
     @property
     def segments(self) -> tuple[str, ...]:
@@ -54,6 +56,8 @@ def settle(route: Route, at: str, keyid_is_client_id: bool) -> Route:
             raise Mistake(f"{at}.methods", f'got "{method}", wanted only GET and HEAD on an open route')
     if route.realm is not None:
         check_realm(f"{at}.realm", route.realm)
+    if route.mode is not None and route.access != "signed":
+        raise Mistake(f"{at}.mode", f'means nothing on a route with access = "{route.access}"')
     named = CLIENT_ID in route.segments
     if route.access == "signed" and route.client_id == "path" and not named:
         raise wrong(f"{at}.path", route.path, 'a segment {clientId}, or client_id = "keyid"')

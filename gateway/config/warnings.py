@@ -14,7 +14,7 @@ _TARGETS = (
 
 def warnings(config: Config) -> list[str]:
     """One sentence per unsafe setting, each beginning with its key; empty for a safe configuration."""
-    return [*_hops(config), *_policy(config), *_onboarding(config), *_routes(config)]
+    return [*_modes(config), *_hops(config), *_policy(config), *_onboarding(config), *_routes(config)]
 
 
 def _hops(config: Config) -> Iterator[str]:
@@ -34,6 +34,16 @@ def _hops(config: Config) -> Iterator[str]:
         yield "unsafe.plain_remote_admin: the admin token can be read on the way, and whoever has it owns the registry"
     if config.store.plain_remote:
         yield "unsafe.plain_remote_store: clients and claims can be read and forged on the way to the store (R27)"
+
+
+def _modes(config: Config) -> Iterator[str]:
+    section = config.policy
+    for key, mode in config.modes:
+        if mode == "passthrough":
+            yield f"{key}: passthrough, so every request reaches the backend and nobody verifies it (R16)"
+        elif mode == "observe":
+            but = f", but for {section.enforce_share} % of the clients" if section.enforce_share else ""
+            yield f"{key}: observe, so requests that do not verify are reported and reach the backend{but} (R16)"
 
 
 def _policy(config: Config) -> Iterator[str]:

@@ -117,10 +117,12 @@ def judge(reading: Reading, capture: Capture, config: Config, peer: Peer, lookup
             return Judged(enrolment.verdict(step, config), tuple(attempts), verified, claims, seen)
         elif isinstance(step, ServeRootCa):
             return Judged(Verdict(None, action="answer with the root CA certificate itself"), open_route=True)
-        else:
+        elif isinstance(step, NeedClaim):
             verified, claims = step.verified[0], step.keys
             seen = _seen(lookup, step)
             step = pipeline.with_claim(step, Claim.SEEN if seen else Claim.CLAIMED, 0.0)
+        else:
+            raise TypeError("the pipeline that enforces lets nothing go unverified")
     if isinstance(step, Refusal):
         notes = step.notes
         if config.policy.hide_unknown_clients and step.tells_who_is_known:

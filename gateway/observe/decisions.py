@@ -5,7 +5,7 @@ from typing import Any, Final, Protocol
 from gateway._native import Candidate, Head, Laps, Refused, select
 from gateway.clock import Clock
 from gateway.config import Config
-from gateway.model import Admitted, Composed, External, Refusal, Verified
+from gateway.model import Admitted, Composed, External, Refusal, Unverified, Verified
 from gateway.observe.failing import Failures
 from gateway.observe.log import Log
 from gateway.observe.meter import ABANDONED, NONE, Meter
@@ -52,10 +52,13 @@ class Decisions:
 
     def refused(self, request: Decided, refusal: Refusal) -> None:
         """One line with all that is known about a refused request."""
+        self._tell("request.refused", request, refusal, TABLE[refusal.reason].status)
+
+    def _tell(self, event: str, request: Decided, refusal: Refusal, status: int) -> None:
         row = TABLE[refusal.reason]
         reason = refusal.reason._value_
         route, algorithm = _route(request.step), _algorithm(request.step)
-        self._meter.count(route or refusal.route, request.head, row.status, reason, algorithm, request.laps)
+        self._meter.count(route or refusal.route, request.head, status, reason, algorithm, request.laps)
         if refusal.client_id and row.status < 500:
             detail = refusal.detail[:TEXT_CHARACTERS]
             self.failures.note(refusal.client_id, reason, detail, request.request_id, self._clock.now())
@@ -65,8 +68,8 @@ class Decisions:
                 return
         elif not self._refused or not self._log.enabled(row.level):
             return
-        fields = self._begin(row.level, "request.refused", request, route or refusal.route)
-        fields["status"] = row.status
+        fields = self._begin(row.level, event, request, route or refusal.route)
+        fields["status"] = status
         fields["reason"] = reason
         if refusal.detail:
             fields["detail"] = refusal.detail if row.status == 500 else refusal.detail[:TEXT_CHARACTERS]
@@ -88,6 +91,11 @@ class Decisions:
             route, verdict, algorithm = step.route, "accepted", step.verified.algorithm._value_
         elif isinstance(step, Composed):
             route, verdict, algorithm = step.route, "open", NONE
+        elif isinstance(step, Unverified):
+            if step.refusal is not None:
+                self._tell("request.observed", request, step.refusal, status)
+                return
+            route, verdict, algorithm = step.route, "unverified", NONE
         else:
             route, algorithm = _route(step), _algorithm(step)
             verdict = "own" if algorithm is NONE else "accepted"

@@ -36,7 +36,8 @@ class Meter:
     def count(self, route: str, head: Head | None, status: int, verdict: str, algorithm: str, laps: Laps) -> None:
         """One request has ended.
 
-        :param verdict: `accepted`, `open`, `own`, `abandoned`, or the reason of a refusal
+        :param verdict: `accepted`, `open`, `own`, `unverified`, `abandoned`, or the reason of a refusal, told or
+            only observed
         """
         key = (route, b"" if head is None else head.method, status, verdict, algorithm)
         place = self._places.get(key)

@@ -30,8 +30,9 @@ class Metric(msgspec.Struct, frozen=True, gc=False):
 _ROWS: Final = (
     Metric("requests_total", "counter", "Requests that ended; code 499: the client went away before its answer.",
            ("route", "method", "code")),
-    Metric("verdicts_total", "counter", "Requests by verdict: accepted, open, own (answered here), abandoned, or the "
-           "reason of a refusal; and by the algorithm of the signature that was looked at.", ("reason", "algorithm")),
+    Metric("verdicts_total", "counter", "Requests by verdict: accepted, open, own (answered here), unverified (passed "
+           "on unseen), abandoned, or the reason of a refusal, told or observed; and by the algorithm of the "
+           "signature that was looked at.", ("reason", "algorithm")),
     Metric("request_duration_seconds", "histogram", "From the head of a request to the end of its answer.",
            ("verdict",), nanoseconds=True),
     Metric("stage_duration_seconds", "histogram", "Time in each stage of the requests that came to it.", ("stage",),

@@ -10,5 +10,5 @@ __all__ = ["Access", "Template", "routes"]
 def routes(config: Config) -> tuple[Template, ...]:
     """The rows of the configured profile; their paths still stand without `policy.base_path`."""
     if config.policy.profile == "margo":
-        return (*margo.ROUTES, margo.ROTATION) if config.onboarding.rotation else margo.ROUTES
+        return (*margo.routes(config.policy), *((margo.ROTATION,) if config.onboarding.rotation else ()))
     return generic.routes(config)

@@ -6,6 +6,9 @@ two of them: one table serves all. Symphony's sandbox has the same paths under `
 
 from typing import Final
 
+import msgspec
+
+from gateway.config import Policy
 from gateway.profiles.template import GET, POST, Access, Template
 
 FIRST: Final = "1.0.0 (first, and 0.0.1)"
@@ -88,3 +91,15 @@ ROTATION: Final = Template(
     methods=POST,
     access=Access.ROTATION,
 )
+
+
+def routes(policy: Policy) -> tuple[Template, ...]:
+    """The table with the modes that the operator gave its signed routes (R16)."""
+    return tuple(_with_mode(row, policy) if row.access is Access.SIGNED else row for row in ROUTES)
+
+
+def _with_mode(row: Template, policy: Policy) -> Template:
+    mode = policy.modes.get(row.name, policy.mode)
+    if mode == "off":
+        return msgspec.structs.replace(row, access=Access.OFF)
+    return msgspec.structs.replace(row, mode=mode)

@@ -4,12 +4,13 @@ import traceback
 from typing import TYPE_CHECKING, Final
 
 from gateway._native import AnswerSink, Content, Head, InboundConnection, Laps
-from gateway.model import Admitted, Composed, Refusal
+from gateway.model import Admitted, Composed, Refusal, Unverified
 from gateway.observe.table import UPSTREAM
 from gateway.proxy.exchange import client_id_of, notes_of
 from gateway.proxy.forward import admitted_octets, composed_octets
 from gateway.proxy.needs import OnItsWay
 from gateway.proxy.patient import Patience
+from gateway.proxy.unproven import unverified_octets
 from gateway.reasons import Reason
 from gateway.steps import Step
 
@@ -120,7 +121,7 @@ class Answering(AnswerSink):
 
     # The backend's answer
 
-    def _deliver(self, step: Admitted | Composed) -> None:
+    def _deliver(self, step: Admitted | Composed | Unverified) -> None:
         driver = self._driver
         # A body that nobody read is still on its way: this connection cannot carry another request.
         self._keep_alive = self._keep_alive and self._content.ended
@@ -129,8 +130,12 @@ class Answering(AnswerSink):
             self._sending = backend.send(composed_octets(step), b"", False, step.method == b"HEAD", self)
             return
         method = step.head.method
-        backend = driver.upstreams.at(step.head.path, step.verified.client.client_id, method)
-        octets = admitted_octets(step, len(self.body) or None, driver.names(step), backend.assertions)
+        backend = driver.upstreams.at(step.head.path, client_id_of(step), method)
+        length, names = len(self.body) or None, driver.names(step)
+        if isinstance(step, Admitted):
+            octets = admitted_octets(step, length, names, backend.assertions)
+        else:
+            octets = unverified_octets(step, length, names)
         # Should this fail, nobody can say whether an octet was written: then the claims stay (R13).
         claimed, self.claimed = self.claimed, []
         self._sending = backend.send(octets, self.body, False, method == b"HEAD", self)

@@ -8,7 +8,7 @@ from typing import Any
 from gateway._native import Content, Head, InboundConnection, Refused
 from gateway.clock import Clock
 from gateway.config import Config
-from gateway.model import Admitted
+from gateway.model import Admitted, Unverified
 from gateway.observe.decisions import Decisions
 from gateway.pipeline import Pipeline
 from gateway.proxy.exchange import Exchange, allowed_names
@@ -71,9 +71,11 @@ class Driver:
         """The id of the request with this number."""
         return f"{self._run}{number:08x}"
 
-    def names(self, admitted: Admitted) -> frozenset[bytes] | None:
+    def names(self, step: Admitted | Unverified) -> frozenset[bytes] | None:
         """Names that may go on to the backend, None for all (`[headers] forward`)."""
-        return frozenset(admitted.verified.candidate.field_names()) if self._covered else self._allowed
+        if self._covered and isinstance(step, Admitted):
+            return frozenset(step.verified.candidate.field_names())
+        return self._allowed
 
     def report(self, error: Exception) -> None:
         """A defect that no answer can tell of."""

@@ -12,7 +12,7 @@ from typing import Any, Final
 from gateway._native import Head, Laps, Refused
 from gateway.clock import Clock
 from gateway.config import Config
-from gateway.model import Admitted, Composed, Refusal
+from gateway.model import Admitted, Composed, Refusal, Unverified
 from gateway.observe.decisions import Decisions
 from gateway.observe.table import BODY, CLAIM, KEY, READ, UPSTREAM, VERIFY
 from gateway.onboarding.answer import OwnAnswer
@@ -27,6 +27,7 @@ from gateway.proxy.relay import Relay
 from gateway.proxy.respond import Responder
 from gateway.proxy.rotation import Rotating
 from gateway.proxy.spool import Body, Spool
+from gateway.proxy.unproven import forward_unverified
 from gateway.proxy.verifier import Verifier
 from gateway.reasons import Reason
 from gateway.registry.answers import Claim, ClaimAnswer
@@ -190,7 +191,7 @@ class Exchange:
                     answer = await self._claim(request, step)
                     step = self._pipeline.with_claim(step, answer, self._claims.since_s(step.keys) or 0.0)
                     lap(CLAIM)
-                elif isinstance(step, Admitted | Composed):
+                elif isinstance(step, Admitted | Composed | Unverified):
                     return await self._deliver(request, head, step)
                 elif isinstance(step, ServeRootCa):
                     assert self._root_ca is not None
@@ -308,7 +309,7 @@ class Exchange:
                 return answer
         return Claim.CLAIMED
 
-    async def _deliver(self, request: Request, head: Head, step: Admitted | Composed) -> Refusal | None:
+    async def _deliver(self, request: Request, head: Head, step: Admitted | Composed | Unverified) -> Refusal | None:
         connection, delivery = request.incoming.connection, request.delivery
         # A body that nobody read is still on its way: this connection cannot carry another request.
         request.keep_alive = request.keep_alive and request.incoming.payload.is_eof()
@@ -316,6 +317,11 @@ class Exchange:
             if isinstance(step, Admitted):
                 status, request.keep_alive = await forward(
                     step, request.body, self._names(step), connection, request.keep_alive, self._upstream, self._relay,
+                    delivery,
+                )  # fmt: skip
+            elif isinstance(step, Unverified):
+                status, request.keep_alive = await forward_unverified(
+                    step, request.body, self._allowed, connection, request.keep_alive, self._upstream, self._relay,
                     delivery,
                 )  # fmt: skip
             else:
@@ -398,10 +404,14 @@ def client_id_of(step: Any) -> str:
     """Of the request that has come as far as `step`; "" while it is unknown."""
     if isinstance(step, Admitted):
         return step.verified.client.client_id
+    if isinstance(step, Unverified):
+        return step.client_id
     request = getattr(step, "request", None)
     return request.client_id if request is not None else ""
 
 
 def notes_of(step: Any) -> tuple[str, ...]:
-    """What is worth a log line about a request that was admitted."""
+    """What is worth a log line about a request that was admitted, or let go."""
+    if isinstance(step, Unverified):
+        return (f"not verified: {step.refusal.reason}",) if step.refusal is not None else ("not verified",)
     return step.notes if isinstance(step, Admitted) else ()

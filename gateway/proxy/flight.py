@@ -5,7 +5,7 @@ import hashlib
 from functools import partial
 
 from gateway._native import Refused
-from gateway.model import Admitted, Composed, Refusal
+from gateway.model import Admitted, Composed, Refusal, Unverified
 from gateway.observe.table import BODY, CLAIM, KEY, READ, VERIFY
 from gateway.proxy import body as bodies
 from gateway.proxy.answering import Answering
@@ -73,7 +73,7 @@ class Flight(Answering):
             elif isinstance(step, NeedClaim):
                 self._claim(step)
                 return
-            elif isinstance(step, (Admitted, Composed)):
+            elif isinstance(step, (Admitted, Composed, Unverified)):
                 self._deliver(step)
                 return
             else:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from gateway._native import Head
-from gateway.model import Admitted, Composed, External
+from gateway.model import Admitted, Composed, External, Unverified
 from gateway.proxy.assertion import FIELD
 
 _WITH_LENGTH: Final = frozenset({b"POST", b"PUT", b"PATCH"})
@@ -49,17 +49,25 @@ def admitted_head(admitted: Admitted, fields: bytes, body_length: int | None, as
         f"components={candidate.components}\r\n{proof}"
     )
     head = admitted.head
-    length = b""
-    if body_length is not None:
-        length = b"Content-Length: %d\r\n" % body_length
-    elif head.method in _WITH_LENGTH:
-        length = b"Content-Length: 0\r\n"
     return b"%b%b%b%b%b\r\n" % (
         _first_lines(head.method, target_of(head), verified.authority),
         fields,
         _forwarded(admitted.external, verified.authority),
         ours.encode("ascii"),
-        length,
+        _length(head.method, body_length),
+    )
+
+
+def unverified_head(unverified: Unverified, fields: bytes, body_length: int | None) -> bytes:
+    """The head of a request that goes on without proof: as `admitted_head`, but nothing says who sent it (R16)."""
+    head, external = unverified.head, unverified.external
+    # As it came, if that is another spelling of the authority that is ours; else ours (R7).
+    authority = external.authorities[0]
+    return b"%b%b%b%b\r\n" % (
+        _first_lines(head.method, target_of(head), authority),
+        fields,
+        _forwarded(external, authority),
+        _length(head.method, body_length),
     )
 
 
@@ -84,6 +92,12 @@ def target_of(head: Head) -> bytes:
 
 def _first_lines(method: bytes, target: bytes, authority: bytes) -> bytes:
     return b"%b %b HTTP/1.1\r\nHost: %b\r\n" % (method, target, authority)
+
+
+def _length(method: bytes, body_length: int | None) -> bytes:
+    if body_length is not None:
+        return b"Content-Length: %d\r\n" % body_length
+    return b"Content-Length: 0\r\n" if method in _WITH_LENGTH else b""
 
 
 def _forwarded(external: External, authority: bytes) -> bytes:

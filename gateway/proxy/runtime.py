@@ -13,12 +13,12 @@ from gateway.limiting.limiter import limiter_of
 from gateway.observe.decisions import Decisions
 from gateway.observe.log import Log
 from gateway.observe.page import Page
+from gateway.observing import pipeline_for
 from gateway.onboarding.bundles import Bundles
 from gateway.onboarding.certificate_api import RootCa
 from gateway.onboarding.crl import Crls
 from gateway.onboarding.rotation import Rotations
 from gateway.onboarding.tofu import FirstContact
-from gateway.pipeline import Pipeline
 from gateway.proxy.ca_refresh import CaRefresh
 from gateway.proxy.crl_refresh import CrlRefresh
 from gateway.proxy.driver import Driver
@@ -135,7 +135,7 @@ class Runtime:
         if self.recording is not None and config.onboarding.mode != "off":
             self.onboarding = self._make_onboarding(config, self.recording, clock)
         limiter = limiter_of(config.rate, workers)
-        pipeline = Pipeline(config, clock, self.revocations, bundles, Brief(config, clock), limiter)
+        pipeline = pipeline_for(config, clock, self.revocations, bundles, Brief(config, clock), limiter)
         engine = engines.choose(config.engine, config.source)
         verifier = Verifier(engine, loop)
         limits = config.limits

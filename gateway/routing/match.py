@@ -4,6 +4,8 @@ from typing import Literal
 
 import msgspec
 
+from gateway.model import Mode
+
 Kind = Literal["open", "onboarding", "rotation", "signed", "off"]
 
 
@@ -18,3 +20,4 @@ class Match(msgspec.Struct, frozen=True, gc=False):
     client_id: str | None = None
     client_id_from_keyid: bool = False
     require_covered_digest: bool | None = None
+    mode: Mode = "enforce"

@@ -57,4 +57,12 @@ def _enter(ends: Ends, method: bytes, raw: list[bytes], offences: int) -> Match 
         client_id = read_client_id(raw[leaf.client_index])
         if client_id is None:
             return Refusal(Reason.REQUEST_CLIENT_ID)
-    return Match(leaf.kind, leaf.route, leaf.realm, client_id, leaf.client_id_from_keyid, leaf.require_covered_digest)
+    return Match(
+        leaf.kind,
+        leaf.route,
+        leaf.realm,
+        client_id,
+        leaf.client_id_from_keyid,
+        leaf.require_covered_digest,
+        leaf.mode,
+    )

@@ -4,6 +4,7 @@ from typing import Final
 
 import msgspec
 
+from gateway.model import Mode
 from gateway.profiles import Access, Template
 from gateway.profiles.template import CLIENT_ID, ONE, REST
 from gateway.routing.match import Kind
@@ -21,6 +22,7 @@ class Leaf(msgspec.Struct, frozen=True, gc=False):
     client_id_from_keyid: bool
     require_covered_digest: bool | None
     allowed: int
+    mode: Mode
 
 
 class Ends:
@@ -128,5 +130,6 @@ def _plant(root: Node, template: Template, base_path: str, realm: str) -> None:
         template.client_id_from_keyid,
         template.require_covered_digest,
         int(allowed),
+        template.mode,
     )
     ends.add(leaf, template.methods)

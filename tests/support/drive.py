@@ -8,8 +8,8 @@ import msgspec
 from gateway._native import Head, parse_head
 from gateway.config import Config, Listen, Policy, Upstream
 from gateway.limiting.limiter import limiter_of
-from gateway.model import Admitted, Client, Composed, Peer, Refusal
-from gateway.pipeline import Pipeline
+from gateway.model import Admitted, Client, Composed, Peer, Refusal, Unverified
+from gateway.observing import pipeline_for
 from gateway.reasons import Reason
 from gateway.registry.answers import Claim, ClaimAnswer, Found, Missing
 from gateway.signature.engine import CryptographyEngine
@@ -35,7 +35,7 @@ class World:
     def __init__(self, config: Config | None = None) -> None:
         self.clock = FakeClock()
         config = config or config_with()
-        self.pipeline = Pipeline(config, self.clock, limiter=limiter_of(config.rate))
+        self.pipeline = pipeline_for(config, self.clock, limiter=limiter_of(config.rate))
         self.engine = CryptographyEngine()
         self.clients: dict[str, Found] = {}
         self.claimed: set[bytes] = set()
@@ -50,7 +50,9 @@ class World:
         for client in clients:
             self.clients[client.client_id] = client
 
-    def judge(self, head: Head | bytes, body: bytes = b'{"state":"running"}') -> Admitted | Composed | Refusal:
+    def judge(
+        self, head: Head | bytes, body: bytes = b'{"state":"running"}'
+    ) -> Admitted | Composed | Unverified | Refusal:
         """Drive one request to its end."""
         if isinstance(head, bytes):
             head = parse_head(head)

@@ -16,7 +16,7 @@ LAYERS = (
     ("signature",),
     ("registry", "policy", "replay", "routing", "signing", "balance", "limiting"),
     ("onboarding",),
-    ("steps", "advice", "several", "attempts", "pipeline"),
+    ("steps", "advice", "several", "attempts", "pipeline", "observing"),
     ("observe", "explain"),
     ("proxy", "admin"),
     ("demo", "fleet"),
@@ -78,7 +78,12 @@ def test_io_stays_in_its_places(path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("proof", "maker"),
-    [("Verified", "signature/verify.py"), ("Admitted", "policy.py"), ("Composed", "routing/compose.py")],
+    [
+        ("Verified", "signature/verify.py"),
+        ("Admitted", "policy.py"),
+        ("Unverified", "policy.py"),
+        ("Composed", "routing/compose.py"),
+    ],
 )
 def test_proofs_are_made_in_one_place(proof: str, maker: str) -> None:
     makers = {

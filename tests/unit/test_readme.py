@@ -19,8 +19,8 @@ def test_the_tables_are_those_in_the_code() -> None:
 
 def test_the_configuration_of_the_readme_is_valid(tmp_path: Path) -> None:
     blocks = re.findall(r"```toml\n(.*?)```", README.read_text(), re.DOTALL)
-    assert len(blocks) == 7
-    main, generic, several, rate, onboarding, _, engine = blocks
+    assert len(blocks) == 8
+    main, generic, observing, several, rate, onboarding, _, engine = blocks
     (tmp_path / "main.toml").write_text(main)
     config = load(tmp_path / "main.toml")
     assert config.policy.replay == "unsafe"
@@ -29,6 +29,8 @@ def test_the_configuration_of_the_readme_is_valid(tmp_path: Path) -> None:
         needed + generic.replace('"generic"\n', '"generic"\nkeyid = "client-id"\n', 1)
     )
     assert len(load(tmp_path / "generic.toml").routes) == 3
+    (tmp_path / "observing.toml").write_text(needed + re.sub("^# ", "", observing, flags=re.MULTILINE))
+    assert load(tmp_path / "observing.toml").policy.observe_share == 25
     (tmp_path / "several.toml").write_text('[listen]\npublic_url = "https://a.example"\n' + several)
     assert [one.name for one in load(tmp_path / "several.toml").upstreams] == ["wfm", "bundles"]
     (tmp_path / "rate.toml").write_text(needed + rate)

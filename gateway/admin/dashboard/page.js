@@ -42,7 +42,7 @@ const within = (name, seconds) => {
 };
 const inPeriod = (name) => period === "all" ? series(history.at(-1), name) : within(name, MINUTE_S);
 const sum = (map, chosen) => [...map].reduce((total, [key, value]) => total + (chosen(key) ? value : 0), 0);
-const kind = (reason) => ["accepted", "open", "own"].includes(reason) ? "accepted"
+const kind = (reason) => ["accepted", "open", "own", "unverified"].includes(reason) ? "accepted"
   : /^(store|upstream|internal)\./.test(reason) ? "ours" : "refused";
 const reasonOf = (key) => key.split("\n")[0];
 

@@ -216,6 +216,28 @@ SENTENCES: list[tuple[dict[str, str], str]] = [
         "limits.spool_total_bytes: got 300000, wanted at least policy.body_limit_bytes, which is 10485760",
     ),
     # Routes
+    ({"policy": 'mode = "passthrough"'}, 'policy.mode: got "passthrough", wanted one of "enforce", "observe"'),
+    ({"policy": "observe_share = 0"}, "policy.observe_share: got 0, wanted a whole number of percent from 1 to 100"),
+    (
+        {"policy": "enforce_share = 5"},
+        'policy.enforce_share: means nothing, because no route has mode = "observe"',
+    ),
+    (
+        {"policy": 'modes = {bundles = "observe"}'},
+        "policy.modes.bundles: there is no signed route of this name; did you mean policy.modes.bundle?",
+    ),
+    (
+        {"policy": GENERIC + 'modes = {bundle = "observe"}', "route": ROUTE},
+        'policy.modes: is for profile "margo" only; a [[route]] has a mode of its own',
+    ),
+    (
+        {"policy": 'modes = {bundle = "shadow"}'},
+        'policy.modes: got a table, wanted a table of route names, each "enforce", "observe", "off" or "passthrough"',
+    ),
+    (
+        {"policy": GENERIC, "route": ROUTE + 'access = "open"\nmode = "observe"'},
+        'route[0].mode: means nothing on a route with access = "open"',
+    ),
     ({"route": ROUTE}, 'route: [[route]] is for profile "generic" only, this is "margo"'),
     (
         {"policy": GENERIC},

@@ -38,6 +38,13 @@ def test_what_stays_on_this_machine_or_is_bound_otherwise_is_not_unsafe(
     [
         ({"listen": 'trusted_proxies = ["0.0.0.0/0"]', "unsafe": "trust_everyone = true"}, ["unsafe.trust_everyone"]),
         ({"listen": 'public_url = "http://wfm.example"'}, ["listen.public_url"]),
+        ({"policy": 'mode = "observe"'}, ["policy.mode"]),
+        ({"policy": 'modes = {bundle = "observe", status = "off"}'}, ["policy.modes.bundle"]),
+        (
+            {"policy": 'modes = {bundle = "passthrough"}', "unsafe": "passthrough = true"},
+            ["policy.modes.bundle"],
+        ),
+        ({"policy": GENERIC, "route": ROUTE + 'mode = "observe"'}, ["route[0].mode"]),
         ({"upstream": 'url = "http://10.0.0.2:9000"'}, ["upstream.url"]),
         ({"store": 'url = "redis://10.0.0.3"', "unsafe": "plain_remote_store = true"}, ["unsafe.plain_remote_store"]),
         ({"policy": 'replay = "off"'}, ["policy.replay"]),

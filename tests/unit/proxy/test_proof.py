@@ -7,10 +7,11 @@ import pytest
 
 from gateway.model import Refusal
 from gateway.proxy.forward import Delivery, forward, forward_open
+from gateway.proxy.unproven import forward_unverified
 from gateway.reasons import Reason
 
 
-def test_forward_takes_nothing_but_admitted() -> None:
+def test_forward_takes_nothing_but_what_may_go() -> None:
     nothing: Any = None
     unproven: Any = Refusal(Reason.SIGNATURE_WRONG)
     delivery = Delivery()
@@ -18,4 +19,6 @@ def test_forward_takes_nothing_but_admitted() -> None:
         asyncio.run(forward(unproven, None, None, nothing, True, nothing, nothing, delivery))
     with pytest.raises(TypeError):
         asyncio.run(forward_open(unproven, 1, nothing, True, nothing, nothing, delivery))
+    with pytest.raises(TypeError):
+        asyncio.run(forward_unverified(unproven, None, None, nothing, True, nothing, nothing, delivery))
     assert not delivery.touched

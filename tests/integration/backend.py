@@ -4,6 +4,7 @@ import socket
 import struct
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from types import TracebackType
 from typing import Self
 
@@ -128,6 +129,9 @@ class RecordingBackend:
         self._listener.close()
         self._thread.join()
         for one in list(self._open):
+            with suppress(OSError):
+                # A close alone is not seen by the gateway as long as the connection's thread waits in recv.
+                one.shutdown(socket.SHUT_RDWR)
             one.close()
 
     def close(self) -> None:

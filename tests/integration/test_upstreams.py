@@ -131,6 +131,7 @@ def test_nothing_is_lost_or_doubled_while_servers_come_and_go(
         stop.set()
         for thread in threads:
             thread.join(20)
+        assert not any(thread.is_alive() for thread in threads)
         arrived = Counter(nonce_of(seen) for one in backends for seen in one.requests)
     assert len(outcomes) > 200
     assert max(arrived.values()) == 1

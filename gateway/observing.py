@@ -64,7 +64,7 @@ class Observing(Pipeline):
         self._observe_share = config.policy.observe_share
 
     def _begin_signed(self, head: Head, match: Match, external: External) -> Step:
-        if match.kind != "signed" or match.mode == "enforce":
+        if match.mode == "enforce":
             return super()._begin_signed(head, match, external)
         if match.mode == "passthrough":
             return self._unverified(_bare(head, external, match, match.client_id or "", None))

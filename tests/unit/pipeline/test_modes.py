@@ -4,14 +4,14 @@ import msgspec
 import pytest
 
 from gateway._native import Head
-from gateway.config import Policy, Route
+from gateway.config import Onboarding, Policy, Route
 from gateway.config.policy import MARGO_ROUTES
 from gateway.config.rate import Rate
 from gateway.limiting.limiter import limiter_of
 from gateway.model import Admitted, Composed, Refusal, Status, Unverified
 from gateway.observing import Observing, pipeline_for
 from gateway.policy import Rules
-from gateway.profiles import Access, margo
+from gateway.profiles import Access, margo, routes
 from gateway.reasons import Reason
 from gateway.registry.answers import Denied, Missing, Unavailable
 from gateway.signature.algorithms import AlgorithmChoice
@@ -164,10 +164,15 @@ def test_r16_bad_signatures_that_are_only_observed_shut_nobody_out_and_other_lim
     config = msgspec.structs.replace(config_with(mode="observe"), rate=rate)
     world.pipeline = pipeline_for(config, world.clock, limiter=limiter_of(rate))
     world.know(device.client())
+    stranger = Device(which=1)
     for _ in range(3):
-        assert reported(world, Device(which=1).head()) is Reason.SIGNATURE_WRONG
+        assert reported(world, stranger.head()) is Reason.SIGNATURE_WRONG
     assert isinstance(world.judge(device.head(params=';nonce="1"')), Admitted)
     assert world.reason(device.head(params=';nonce="2"')) is Reason.LIMIT_CLIENT
+    enforced = msgspec.structs.replace(config_with(mode="observe", enforce_share=100), rate=rate)
+    world.pipeline = pipeline_for(enforced, world.clock, limiter=limiter_of(rate))
+    ends = [world.reason(stranger.head()) for _ in range(3)]
+    assert ends == [Reason.SIGNATURE_WRONG, Reason.LIMIT_SIGNATURES, Reason.LIMIT_SIGNATURES]
 
 
 def test_r16_where_the_keyid_is_the_client_id_its_absence_is_reported() -> None:
@@ -187,6 +192,20 @@ def test_r16_nothing_unverified_is_made_for_a_route_that_enforces() -> None:
         rules.let_go(end.head, end.external, end.route, "enforce", "", end.refusal)
     with pytest.raises(TypeError):
         rules.let_go(end.head, end.external, end.route, "observe", "", None)
+
+
+def test_r16_no_mode_reaches_a_route_that_is_not_signed_by_a_device_we_know() -> None:
+    sections = (
+        config_with(mode="observe"),
+        config_with(
+            mode="observe", profile="generic", routes=(Route(path="/a", access="open"), Route(path="/{clientId}"))
+        ),
+    )
+    for config in sections:
+        config = msgspec.structs.replace(config, onboarding=Onboarding(rotation=True))
+        modes = {(row.access, row.mode) for row in routes(config) if row.access is not Access.OFF}
+        assert (Access.SIGNED, "observe") in modes
+        assert {mode for access, mode in modes if access is not Access.SIGNED} == {"enforce"}
 
 
 def test_the_names_that_a_mode_may_be_given_are_the_signed_routes() -> None:

@@ -21,6 +21,9 @@ class Buckets:
     """
 
     def __init__(self, rate: float, burst: float, keys: int = KEYS) -> None:
+        self.rate = rate
+        self.spent: dict[Hashable, int] | None = None
+        """What was taken of each bucket, for whoever tells others of it; None: nobody does."""
         self._interval_s = 1 / rate
         self._room_s = (max(burst, 1.0) - 1) * self._interval_s
         self._keys = keys
@@ -42,14 +45,13 @@ class Buckets:
 
         :param most_s: a debt never makes anybody wait longer than this
         """
-        table = self._full_at
-        full_at = max(table.get(key, now), now) + self._interval_s
+        full_at = max(self._full_at.get(key, now), now) + self._interval_s
         if most_s is not None:
             full_at = min(full_at, now + self._room_s + max(most_s, self._interval_s))
-        table[key] = full_at
-        table.move_to_end(key)
-        if len(table) > self._keys:
-            self._evict(now)
+        self._put(key, full_at, now)
+        spent = self.spent
+        if spent is not None and (key in spent or len(spent) < self._keys):
+            spent[key] = spent.get(key, 0) + 1
 
     def take(self, key: Hashable, now: float) -> float:
         """Take a token if there is one, and return 0; else the seconds until there is one."""
@@ -57,6 +59,25 @@ class Buckets:
         if not wait_s:
             self.spend(key, now)
         return wait_s
+
+    def full_at(self, key: Hashable, now: float) -> float:
+        """When the bucket will be full; `now` if nobody knows it."""
+        return self._full_at.get(key, now)
+
+    def settle(self, key: Hashable, since: float, count: int, now: float) -> float:
+        """`count` tokens were taken, by us and by others, after the bucket was to be full at `since`. Returns when it
+        will be full."""
+        # What we took is in `full_at` already, and what a full bucket could not hold must not be owed.
+        full_at = max(self._full_at.get(key, now), since + count * self._interval_s)
+        self._put(key, full_at, now)
+        return full_at
+
+    def _put(self, key: Hashable, full_at: float, now: float) -> None:
+        table = self._full_at
+        table[key] = full_at
+        table.move_to_end(key)
+        if len(table) > self._keys:
+            self._evict(now)
 
     def _evict(self, now: float) -> None:
         table = self._full_at

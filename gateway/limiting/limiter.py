@@ -20,23 +20,30 @@ _MAPPED: Final = bytes(10) + b"\xff\xff"
 
 
 class Limiter:
-    """The limits of one worker, which has its share of each rate.
+    """The limits of one worker.
 
-    :param workers: how many share the rates
+    :param workers: how many share the rates of addresses; those of clients and tenants are kept by all together
+        (`gateway.limiting.shared`)
     """
 
     def __init__(self, rate: Rate, workers: int = 1) -> None:
-        def buckets(limit: str | None, burst: int | None) -> Buckets | None:
+        def buckets(limit: str | None, burst: int | None, workers: int = 1) -> Buckets | None:
             if limit is None:
                 return None
             a_second = per_second(limit)
             whole = burst or max(5, math.ceil(a_second))
             return Buckets(a_second / workers, max(1.0, whole / workers))
 
-        self._addresses = buckets(rate.per_address, rate.per_address_burst)
-        self._bad = buckets(rate.bad_signatures_per_address, rate.bad_signatures_burst)
+        self._addresses = buckets(rate.per_address, rate.per_address_burst, workers)
+        self._bad = buckets(rate.bad_signatures_per_address, rate.bad_signatures_burst, workers)
         self._clients = buckets(rate.per_client, rate.per_client_burst)
         self._tenants = buckets(rate.per_tenant, rate.per_tenant_burst)
+
+    @property
+    def shared(self) -> dict[str, Buckets]:
+        """The buckets that all workers share, by the name of their kind. Nothing of strangers is among them."""
+        tables = {"client": self._clients, "tenant": self._tenants}
+        return {kind: table for kind, table in tables.items() if table is not None}
 
     def arrived(self, address: str, signed: bool, now: float) -> Refusal | None:
         """A request of an address; `signed` if a signature is about to be looked at."""

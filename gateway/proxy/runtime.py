@@ -10,6 +10,7 @@ from gateway.clock import Clock
 from gateway.config import Config
 from gateway.explain.brief import Brief
 from gateway.limiting.limiter import limiter_of
+from gateway.limiting.shared import shared_over
 from gateway.observe.decisions import Decisions
 from gateway.observe.log import Log
 from gateway.observe.page import Page
@@ -61,6 +62,8 @@ _LEVELS = {
     "origin.answering": "info",
     "upstream.up": "info",
     "upstream.ejected": "warning",
+    "limits.shared": "info",
+    "limits.alone": "warning",
 }
 """Log levels of what the registry and revocation lists report; everything else is trouble."""
 
@@ -135,6 +138,7 @@ class Runtime:
         if self.recording is not None and config.onboarding.mode != "off":
             self.onboarding = self._make_onboarding(config, self.recording, clock)
         limiter = limiter_of(config.rate, workers)
+        self.shared = None if limiter is None else shared_over(self.link, limiter.shared, self._report)
         pipeline = pipeline_for(config, clock, self.revocations, bundles, Brief(config, clock), limiter)
         engine = engines.choose(config.engine, config.source)
         verifier = Verifier(engine, loop)
@@ -211,6 +215,8 @@ class Runtime:
             await asyncio.wait_for(self.link.ready(), patience_s)
         except TimeoutError:
             self._log.line("warning", "store.missing", detail="serving without the store until it can be reached")
+        if self.shared is not None:
+            self.shared.start()
         self.upstream.start()
         await self.crl_refresh.start(CRL_PATIENCE_S)
         self.ca_refresh.start()
@@ -229,6 +235,8 @@ class Runtime:
             self.recording.close()
         await self.ca_refresh.close()
         await self.crl_refresh.close()
+        if self.shared is not None:
+            self.shared.close()
         self.directory.close()
         self.link.close()
         await self.upstream.close()

@@ -37,13 +37,14 @@ maxmemory {maxmemory_bytes}
 maxmemory-policy noeviction
 """
 
-# R27: the request path reads records, follows changes, sets and releases replay claims, and that is all. Onboarding
+# R27: the request path reads records, follows changes, sets and releases replay claims, counts what it let through
+# (`[rate]`), and that is all. Onboarding
 # leases keys, writes records, index and notices, and counts first contacts; it neither reads nor makes claims.
 _USERS: Final = """\
 user default on nopass ~* &* +@all
 user {user} on #{password_sha256} resetchannels \
-%R~{client}* %R~{spki}* %R~{pin}* %R~{changes} %RW~{seen}* \
--@all +get +set +xrange +xrevrange +ping +hello +auth +select +client|setname +info
+%R~{client}* %R~{spki}* %R~{pin}* %R~{changes} %RW~{seen}* %RW~{rate}* \
+-@all +get +set +incrby +expire +xrange +xrevrange +ping +hello +auth +select +client|setname +info
 user {onboarding_user} on #{onboarding_sha256} resetchannels \
 %RW~{client}* %RW~{spki}* %RW~{changes} %RW~{tofu}* \
 -@all +get +set +del +eval +xadd +incr +decr +expire +waitaof \
@@ -213,6 +214,7 @@ class Files(msgspec.Struct, frozen=True):
             tofu=keys.TOFU_PREFIX.decode(),
             changes=keys.CHANGES.decode(),
             seen=keys.SEEN_PREFIX.decode(),
+            rate=keys.RATE_PREFIX.decode(),
         )
         self.write(self.directory / "users.acl", users)
         self.write(self.configuration, _CONFIGURATION.format(socket=name, maxmemory_bytes=store.maxmemory_bytes))

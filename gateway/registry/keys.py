@@ -13,6 +13,8 @@ PIN_PREFIX: Final = b"wfmgw:pin:"
 """Before `<realm>:<hex SHA-256 of a certificate or of a key>`: an operator vouches for it (R19)."""
 TOFU_PREFIX: Final = b"wfmgw:tofu:"
 """Before `<realm>`, and `<realm>:<minute>`: how many were accepted on first contact (R19)."""
+RATE_PREFIX: Final = b"wfmgw:rate:"
+"""Before `<kind>:<hash>:<minute>`: how many requests of a client or tenant were let through."""
 SEEN_PREFIX: Final = b"wfmgw:seen:"
 """Before 16 octets: one replay claim (R13)."""
 EPOCH: Final = b"wfmgw:seen:epoch"
@@ -55,6 +57,11 @@ def pin_key(realm: str, sha256: str) -> bytes:
 def tofu_key(realm: str, minute: int | None = None) -> bytes:
     """Key of the count of first contacts, in all or in one minute since 1970."""
     return TOFU_PREFIX + (realm if minute is None else f"{realm}:{minute}").encode()
+
+
+def rate_key(kind: str, hash_hex: str, minute: int) -> bytes:
+    """Key of the count of what was let through in one minute since 1970; `kind` is "client" or "tenant"."""
+    return RATE_PREFIX + f"{kind}:{hash_hex}:{minute}".encode()
 
 
 def seen_key(claim: bytes) -> bytes:

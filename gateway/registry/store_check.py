@@ -189,6 +189,15 @@ def _rights(client: Any, request: Any, findings: list[Finding]) -> None:
         except redis.exceptions.OutOfMemoryError:
             _fail(findings, "the store is full: it takes no replay claims, and every request that needs one gets 503")
     try:
+        counter = keys.rate_key("client", secrets.token_hex(16), 0)
+        request.execute_command("INCRBY", counter, 1)
+        request.execute_command("EXPIRE", counter, 0)  # at once
+    except redis.exceptions.NoPermissionError:
+        _warn(findings, "the request path's user may not count requests, so each worker keeps to the limits of [rate] "
+              "alone: README, chapter Store, has its ACL")  # fmt: skip
+    except redis.exceptions.RedisError:
+        pass  # a replica, or full: that is told already
+    try:
         user = request.execute_command("ACL", "WHOAMI")
         told = client.execute_command("ACL", "DRYRUN", user, "SET", keys.client_key("default", "-"), "x")
     except redis.exceptions.RedisError:

@@ -43,6 +43,8 @@ def test_r27_the_request_path_reads_records_and_sets_claims(request_client: "red
     assert request_client.get(claim) is None
     assert request_client.set(keys.EPOCH, 1, nx=True)
     assert request_client.get(keys.EPOCH) == b"1"
+    assert request_client.incrby(keys.rate_key("client", "00", 1), 3) == 3
+    assert request_client.expire(keys.rate_key("client", "00", 1), 60)
     assert request_client.xrange(keys.CHANGES) == []
     assert request_client.xrevrange(keys.CHANGES, count=1) == []
 

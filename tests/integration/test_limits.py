@@ -1,5 +1,11 @@
 """Limits on a running gateway: 429 with what Margo asks for, and the device's own address behind a proxy."""
 
+import time
+
+import msgspec
+
+from gateway.clock import SystemClock
+from tests.fault.valkey import Valkey
 from tests.integration.backend import RecordingBackend
 from tests.integration.client import RawClient
 from tests.integration.conftest import MakeGateway
@@ -47,3 +53,42 @@ def test_an_address_that_nobody_vouches_for_does_not_count(make_gateway: MakeGat
     with RawClient(gateway.address) as client:
         fields = [(("X-Forwarded-For", f"192.0.2.{last}"),) for last in range(1, 4)]
         assert [client.ask(device.request(fields=field)).status for field in fields] == [200, 429, 429]
+
+
+class FixedWall(SystemClock):
+    """The minute does not change."""
+
+    def __init__(self) -> None:
+        self._now = time.time()
+
+    def now(self) -> float:
+        return self._now
+
+
+def test_gateways_on_one_store_keep_to_one_rate(make_gateway: MakeGateway, device: Device, valkey: Valkey) -> None:
+    one, other = (make_gateway(clock=FixedWall(), rate={"per_client": "1/h", "per_client_burst": 6}) for _ in range(2))
+
+    def counted() -> int:
+        names = list(valkey.client.scan_iter("wfmgw:rate:client:*"))
+        return sum(int(valkey.client.get(name)) for name in names)
+
+    with RawClient(one.address) as client, RawClient(other.address) as second:
+        assert [client.ask(device.request()).status for _ in range(4)] == [200] * 4
+        one.wait_for(lambda: counted() == 4)
+        assert second.ask(device.request()).status == 200
+        one.wait_for(lambda: counted() == 5)
+        # The reply to the next claim comes behind the one that tells what others spent.
+        assert second.ask(device.request()).status == 200
+        assert second.ask(device.request()).reason == "limit.client"
+    (name,) = valkey.client.scan_iter("wfmgw:rate:*")
+    assert 0 < valkey.client.ttl(name) <= 120
+
+
+def test_without_the_store_limits_hold_alone(make_gateway: MakeGateway, device: Device, valkey: Valkey) -> None:
+    valkey.client.execute_command("ACL", "SETUSER", "old", "reset", "on", ">secret", "~*", "+@all", "-incrby")
+    store = msgspec.structs.replace(valkey.endpoint, user="old", password="secret")
+    gateway = make_gateway(store=store, rate={"per_client": "1/h", "per_client_burst": 2})
+    with RawClient(gateway.address) as client:
+        assert [client.ask(device.request()).status for _ in range(3)] == [200, 200, 429]
+        assert "incrby" in gateway.line("limits.alone")["detail"].lower()
+        assert client.ask(device.request()).status == 429

@@ -117,8 +117,8 @@ def request_user(valkey: Valkey, *rules: str) -> Store:
 
 
 LEAST = (
-    "%R~wfmgw:client:*", "%R~wfmgw:spki:*", "%R~wfmgw:changes", "%RW~wfmgw:seen:*",
-    "+get", "+set", "+del", "+xrevrange", "+ping", "+info", "+acl|whoami",
+    "%R~wfmgw:client:*", "%R~wfmgw:spki:*", "%R~wfmgw:changes", "%RW~wfmgw:seen:*", "%RW~wfmgw:rate:*",
+    "+get", "+set", "+del", "+incrby", "+expire", "+xrevrange", "+ping", "+info", "+acl|whoami",
 )  # fmt: skip
 
 
@@ -129,6 +129,9 @@ def test_r27_the_request_paths_rights_are_tried(store: Store, valkey: Valkey) ->
         first, second = errors(store.examine(request))
         assert "may not set replay claims" in first
         assert "may not release replay claims" in second
+    with request_user(valkey, *LEAST, "-incrby") as request:
+        (message,) = warnings(store.examine(request))
+        assert "may not count requests" in message
     with request_user(valkey, "%R~wfmgw:client:*", "+get", "+ping", "+info") as request:
         assert len(errors(store.examine(request))) == 4
     with request_user(valkey, "~*", "+@all") as request:

@@ -219,6 +219,7 @@ def test_a_server_that_is_no_cluster_is_one_sentence(tmp_path: Path) -> None:
 
 RIGHTS = (
     *("resetkeys", "%R~wfmgw:client:*", "%R~wfmgw:spki:*", "%R~wfmgw:pin:*", "%R~wfmgw:changes", "%RW~wfmgw:seen:*"),
+    *("%RW~wfmgw:rate:*", "+incrby", "+expire"),
     *("-@all", "+get", "+set", "+xrange", "+xrevrange", "+ping", "+hello", "+auth", "+select", "+client|setname"),
     *("+info", "+cluster|info", "+cluster|slots", "+asking"),
 )

@@ -93,6 +93,10 @@ class Observing(Pipeline):
         """Step 7, or what the mode makes of its refusal."""
         return self._or_forwarded(need.request, super().with_verdict(need, holds), False)
 
+    def without_verdict(self, need: NeedVerification, refused: Refused) -> Step:
+        """Step 7 without an answer, or what the mode makes of its refusal."""
+        return self._or_forwarded(need.request, super().without_verdict(need, refused), False)
+
     def with_body(self, need: NeedBody, body: BodyFacts) -> Step:
         """Step 8, or what the mode makes of its refusal."""
         if not need.verified:

@@ -215,6 +215,10 @@ class Pipeline:
             request = msgspec.structs.replace(request, operations=OPERATION_LIMIT - len(verified) - len(failed))
         return self._need_body(with_failures(request, verified, failed), in_field_order(request, verified))
 
+    def without_verdict(self, need: NeedVerification, refused: Refused) -> Step:
+        """An engine cannot be asked, because what the registry holds is no key."""
+        return _refusal(refused, need.request.client_id, need.request.notes)
+
     def _unproven(self, request: Request) -> None:
         # Alike for those who are registered and those who are not, or the limit would tell who is.
         if self._limiter is not None:

@@ -177,7 +177,11 @@ class Exchange:
                     return step
                 request.step = step
                 if isinstance(step, NeedVerification):
-                    verdict = self._verifier.ask(step.job)
+                    try:
+                        verdict = self._verifier.ask(step.job)
+                    except Refused as fault:
+                        step = self._pipeline.without_verdict(step, fault)
+                        continue
                     step = self._pipeline.with_verdict(step, verdict if isinstance(verdict, bool) else await verdict)
                     lap(VERIFY)
                 elif isinstance(step, NeedKey):

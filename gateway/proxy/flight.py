@@ -52,7 +52,11 @@ class Flight(Answering):
                 return
             self.step = step
             if isinstance(step, NeedVerification):
-                holds = driver.verifier.submit(step.job, self.verified)
+                try:
+                    holds = driver.verifier.submit(step.job, self.verified)
+                except Refused as fault:
+                    step = pipeline.without_verdict(step, fault)
+                    continue
                 if holds is None:
                     return
                 step = pipeline.with_verdict(step, holds)

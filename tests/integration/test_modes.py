@@ -2,6 +2,9 @@
 
 import pytest
 
+from gateway._native import Refused
+from gateway.proxy.verifier import Verifier
+from gateway.reasons import Reason
 from tests.integration.backend import RecordingBackend
 from tests.integration.client import Answer, RawClient
 from tests.integration.conftest import MakeGateway
@@ -95,6 +98,20 @@ def test_r16_observe_goes_on_without_the_store(
     assert ask(gateway, device.request()).status == 200
     assert_anonymous(backend)
     assert gateway.line("request.observed")["reason"] == "store.unavailable"
+
+
+def test_r16_observe_goes_on_with_a_record_that_holds_no_key(
+    make_gateway: MakeGateway, device: Device, backend: RecordingBackend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_key(*_: object) -> bool:
+        raise Refused(Reason.STORE_ANSWER, "no key")
+
+    for name in ("ask", "submit"):
+        monkeypatch.setattr(Verifier, name, no_key)
+    assert ask(make_gateway(policy={"mode": "observe"}), device.request()).status == 200
+    assert_anonymous(backend)
+    assert ask(make_gateway(), device.request()).reason == "store.bad_answer"
+    assert len(backend.requests) == 1
 
 
 def test_r13_observe_gives_claims_back_where_no_octet_was_sent(

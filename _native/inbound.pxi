@@ -23,6 +23,7 @@ cdef object RESET = struct.pack("ii", 1, 0)
 cdef class InboundConnection:
     cdef InboundServer server
     cdef readonly object peer
+    cdef public object announced     # who a PROXY header says the peer is; None without one
     cdef object transport
     cdef ContentReader reader
     cdef object request              # what the driver has made of the one in progress
@@ -49,7 +50,7 @@ cdef class InboundConnection:
     def connection_made(self, transport):
         cdef InboundServer server = self.server
         self.transport = transport
-        self.peer = server.peer_of(transport)
+        self.peer = server.peer_of(transport) if self.announced is None else self.announced
         if len(server.connections) >= server.limit:
             self.deaf = self.gone = True
             server.refused += 1

@@ -402,7 +402,9 @@ class InboundConnection(asyncio.Protocol):
     """
 
     peer: Any
-    """What `peer_of` said."""
+    """Who was announced, else what `peer_of` said."""
+    announced: Any
+    """Set before the connection is made, if somebody before it said who the peer is."""
     content: Content
     """Of the request in progress."""
     paused: bool

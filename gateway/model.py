@@ -47,12 +47,13 @@ class Status(StrEnum):
 
 
 class Peer(msgspec.Struct, frozen=True, gc=False):
-    """Who opened the connection: `address` is an IP address in text, or "" for a unix socket; `tls` is true on our
-    own TLS
-    listener."""
+    """Who opened the connection: `address` is an IP address in text, or "" for a unix socket; `tls` is true on our own
+    TLS listener. `vouches`: what it forwards may count, if it is a trusted proxy; false for a connection of which a
+    PROXY header names no client."""
 
     address: str
     tls: bool = False
+    vouches: bool = True
 
 
 class External(msgspec.Struct, frozen=True, gc=False):

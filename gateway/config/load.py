@@ -118,14 +118,18 @@ def check_across(config: Config) -> None:
 
     :raises Mistake: config.invalid, no_authority, unsafe
     """
-    if config.listen.public_url is None and not config.listen.trusted_proxies:
+    if config.listen.public_url is None and not config.listen.trusted_proxies and config.listen.tls_cert is None:
         sentence = "missing, and listen.trusted_proxies is empty, so nothing says which authority devices sign"
         raise Mistake("listen.public_url", sentence, Reason.CONFIG_AUTHORITY)  # R7
     if config.listen.trusts_everyone and not config.unsafe.trust_everyone:
         sentence = "trusts every address; this needs [unsafe] trust_everyone = true in a configuration file"
         raise Mistake("listen.trusted_proxies", sentence, Reason.CONFIG_UNSAFE)  # R6
-    if config.listen.trusts_unix and not config.listen.bind.path:
-        raise Mistake("listen.trusted_proxies", '"unix" only means something with a unix listen.address')
+    if config.listen.hears_everyone and not config.unsafe.trust_everyone:
+        sentence = "lets everybody name any address as its own; this needs [unsafe] trust_everyone = true in a file"
+        raise Mistake("listen.proxy_protocol", sentence, Reason.CONFIG_UNSAFE)  # R6
+    for key in ("trusted_proxies", "proxy_protocol"):
+        if "unix" in getattr(config.listen, key) and not config.listen.bind.path:
+            raise Mistake(f"listen.{key}", '"unix" only means something with a unix listen.address')
     if config.store.plain_remote and not config.unsafe.plain_remote_store:
         sentence = (
             "goes to another machine without TLS; use rediss://, or set [unsafe] plain_remote_store = true in a file"

@@ -19,6 +19,8 @@ def warnings(config: Config) -> list[str]:
 
 def _hops(config: Config) -> Iterator[str]:
     public = config.listen.public
+    if config.listen.hears_everyone:
+        yield "unsafe.trust_everyone: whoever can connect can name any address as its own in a PROXY header (R6)"
     if config.listen.trusts_everyone:
         yield "unsafe.trust_everyone: whoever can connect can forge its address and the authority that was signed (R6)"
     if public is not None and public.scheme == "http" and not public.loopback:

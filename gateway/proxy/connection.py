@@ -13,6 +13,7 @@ from aiohttp.web_protocol import RequestHandler, _ErrInfo
 
 from gateway._native import Head, Refused, WireReader
 from gateway.model import Peer
+from gateway.proxy.door import peer_of
 from gateway.proxy.incoming import CLOSE, Answered, ClientGone, Incoming
 from gateway.reasons import Reason
 
@@ -45,6 +46,7 @@ class Connection(RequestHandler):
         "_reader",
         "_refusal_queued",
         "_server",
+        "announced",
         "peer",
     )
 
@@ -63,13 +65,13 @@ class Connection(RequestHandler):
         self._draining = False
         self._grace = False
         self.peer = Peer("")
+        self.announced: Peer | None = None
+        """Who a balancer's PROXY header says the client is."""
 
     # What arrives
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        peername = transport.get_extra_info("peername")
-        if isinstance(peername, tuple):
-            self.peer = Peer(str(peername[0]))
+        self.peer = peer_of(transport) if self.announced is None else self.announced
         if self._server.full:
             self._force_close = True
             self._server.refused += 1

@@ -1,13 +1,13 @@
 """The connections of the native plane, as the worker makes them."""
 
 import asyncio
-from typing import Any
 
 from gateway._native import InboundServer
 from gateway.config import Limits
 from gateway.model import Peer
 from gateway.observe.log import Log
 from gateway.proxy.connection import FRESH_S, LINGER_S
+from gateway.proxy.door import peer_of
 from gateway.proxy.driver import Driver
 
 
@@ -20,7 +20,7 @@ def native_server(driver: Driver, limits: Limits, log: Log) -> InboundServer:
     return InboundServer(
         asyncio.get_running_loop(),
         driver,
-        _peer_of,
+        peer_of,
         tell_full,
         limits.connections,
         limits.head_limit_bytes,
@@ -30,8 +30,3 @@ def native_server(driver: Driver, limits: Limits, log: Log) -> InboundServer:
         LINGER_S,
         FRESH_S,
     )
-
-
-def _peer_of(transport: asyncio.BaseTransport) -> Peer:
-    peername: Any = transport.get_extra_info("peername")
-    return Peer(str(peername[0])) if isinstance(peername, tuple) else Peer("")

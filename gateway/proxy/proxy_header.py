@@ -5,7 +5,6 @@ Octets are looked at before they are taken, so that not one of what comes behind
 
 import ipaddress
 import re
-import struct
 from typing import Final
 
 from gateway._native import Refused
@@ -81,7 +80,8 @@ class ProxyHeader:
     def _version_2(self, octets: bytes) -> int:
         if len(octets) < 16:
             return len(octets)
-        kind, family, length = struct.unpack_from("!BBH", octets, 12)
+        kind, family = octets[12], octets[13]
+        length = int.from_bytes(octets[14:16], "big")
         if kind >> 4 != 2 or kind & 15 not in (_LOCAL, _PROXY):
             raise _refused("a PROXY header of an unknown version or command")
         end = 16 + length

@@ -5,6 +5,7 @@ from typing import Any, Final
 
 from gateway.config import Config, load
 from gateway.onboarding import authorities
+from gateway.proxy.tls_identity import check_identity
 from gateway.proxy.upstream import tls_context
 from gateway.reasons import ConfigError, Reason
 
@@ -32,6 +33,7 @@ def reread(before: Config) -> Config:
         names = ", ".join(changed)
         raise ConfigError(Reason.CONFIG_INVALID, f"{before.source}: {names} cannot change while it runs: restart it")
     authorities.read_all(after.onboarding)
+    check_identity(after.listen)
     if after.upstream.url.startswith("https:"):
         tls_context(after.upstream)
     return after

@@ -22,6 +22,7 @@ from gateway.onboarding.rotation import Rotations
 from gateway.onboarding.tofu import FirstContact
 from gateway.proxy.ca_refresh import CaRefresh
 from gateway.proxy.crl_refresh import CrlRefresh
+from gateway.proxy.door import Door
 from gateway.proxy.driver import Driver
 from gateway.proxy.enrolling import Enrolling
 from gateway.proxy.exchange import Exchange
@@ -35,6 +36,7 @@ from gateway.proxy.pool import BackendPool
 from gateway.proxy.rotation import Rotating
 from gateway.proxy.server import Server
 from gateway.proxy.spool import Spool
+from gateway.proxy.tls_identity import TlsIdentity
 from gateway.proxy.upstream import Upstream
 from gateway.proxy.upstreams import Turn, Upstreams
 from gateway.proxy.verifier import Verifier
@@ -189,6 +191,11 @@ class Runtime:
             engine.name,
             loop,
         )
+        listen = config.listen
+        self._identity: TlsIdentity | None = None
+        if listen.tls_cert is not None and listen.tls_key is not None:
+            self._identity = TlsIdentity(listen.tls_cert, listen.tls_key, log)
+        self.door = Door(self.server, listen, limits, log, self._identity)
 
     def _make_onboarding(self, config: Config, link: AnyLink, clock: Clock) -> Onboarding:
         recorder = recorder_on(link, "onboarding", clock, self._durable)
@@ -207,6 +214,8 @@ class Runtime:
     async def start(self, patience_s: float) -> None:
         """Connect to the store, and give it `patience_s` to be there: without it the worker serves all the same, and
         says 503 where it must ask."""
+        if self._identity is not None:
+            self._identity.follow()
         self.link.start()
         if self.recording is not None:
             self.recording.start()
@@ -227,6 +236,8 @@ class Runtime:
     async def stop(self) -> None:
         """Close what is open; requests must be done by now."""
         self.figures.close()
+        if self._identity is not None:
+            self._identity.close()
         if self.onboarding is not None:
             await self.onboarding.close(ENROLLING_PATIENCE_S)
         if self.origin is not None:

@@ -19,6 +19,7 @@ from gateway.proxy.probe import check_store
 from gateway.proxy.reread import reread
 from gateway.proxy.run_file import Outcome, RunFile
 from gateway.proxy.settings import Settings, pack
+from gateway.proxy.tls_identity import check_identity
 from gateway.reasons import ConfigError, Reason
 from gateway.registry.embedded import Server as EmbeddedServer
 from gateway.registry.store_url import EmbeddedStore, RemoteStore
@@ -89,6 +90,7 @@ class Supervisor:
         """
         selftest.run(self._engine)
         config = self._config
+        check_identity(config.listen)
         raise_descriptor_limit(config, self._say)
         target = request_target(config.store)
         count = config.worker_count

@@ -25,7 +25,6 @@ from gateway.proxy.settings import READY, Settings, unpack
 from gateway.reasons import ConfigError
 
 STORE_PATIENCE_S: Final = 2.0
-BACKLOG: Final = 1024
 GC_OBJECTS: Final = 20_000
 """How many more objects there may be before the collector looks at them."""
 IDLE_CHECK_S: Final = 0.02
@@ -45,25 +44,23 @@ async def serve(settings: Settings, listener: socket.socket, ready_fd: int, page
     loop.add_signal_handler(signal.SIGINT, lambda: None)
     loop.add_reader(0, _watch_supervisor, loop, stop)
     await runtime.start(STORE_PATIENCE_S)
-    listening = await loop.create_server(runtime.server, sock=listener, backlog=BACKLOG)
+    await runtime.door.open(listener)
     # Modules and configuration stay as long as the process: no collection looks at them again.
     gc.collect()
     gc.freeze()
     gc.set_threshold(GC_OBJECTS, 10, 10)  # and requests leave hardly any cycles behind
     _tell_ready(ready_fd)
     await stop.wait()
-    last = listener.dup()
-    listening.close()
-    await take_last(runtime, last)
+    await take_last(runtime)
     os.close(ready_fd)
     await drain(runtime, config.limits.drain_s)
     await runtime.stop()
     log.close()
 
 
-async def take_last(runtime: Runtime, listener: socket.socket) -> None:
-    """Begin to drain. Connections that the kernel has already accepted on `listener` are still served; closes it."""
-    loop = asyncio.get_running_loop()
+async def take_last(runtime: Runtime) -> None:
+    """Begin to drain, and close the listening socket. Connections that the kernel has accepted are still served."""
+    listener = runtime.door.close()
     runtime.server.drain()
     # What the loop has accepted before is not made yet: its turn comes before ours.
     await asyncio.sleep(0)
@@ -71,16 +68,16 @@ async def take_last(runtime: Runtime, listener: socket.socket) -> None:
     with listener, suppress(OSError):
         while True:
             accepted, _ = listener.accept()
-            accepted.setblocking(False)
-            await loop.connect_accepted_socket(runtime.server, accepted)
+            runtime.door.enter(accepted)
 
 
 async def drain(runtime: Runtime, drain_s: float) -> None:
     """Finish what has begun, for at most `drain_s` seconds; then cut."""
     loop = asyncio.get_running_loop()
     deadline = loop.time() + drain_s
-    while runtime.server.busy and loop.time() < deadline:
+    while (runtime.server.busy or runtime.door.busy) and loop.time() < deadline:
         await asyncio.sleep(IDLE_CHECK_S)
+    runtime.door.cut()
     runtime.server.cut()
 
 

@@ -28,9 +28,9 @@ class Locator:
         :raises Refused: request.ambiguous_proxy_fields, request.bad_host
         """
         address = peer.address
-        if not self._trusting or not self._trust.peer(address):
+        if not self._trusting or not peer.vouches or not self._trust.peer(address):
             # R6: what an untrusted peer says about itself is ignored.
-            return self._from(head.host, b"", b"", address)
+            return self._from(head.host, b"", b"", address, peer.tls)
         proto = _single(head, b"x-forwarded-proto").lower()
         if proto:
             _check_scheme(proto)
@@ -41,15 +41,19 @@ class Locator:
         client, counted = self._walk_list(head, address)
         if lines:
             proto, host, client = self._merge(read_forwarded(lines), proto, host, address, client if counted else None)
-        return self._from(head.host, host, proto, client)
+        return self._from(head.host, host, proto, client, peer.tls)
 
-    def _from(self, received: bytes, forwarded_host: bytes, forwarded_proto: bytes, client: str) -> External:
-        """Decide by R7: `public_url`, else what a trusted proxy forwarded."""
+    def _from(self, received: bytes, forwarded_host: bytes, forwarded_proto: bytes, client: str, tls: bool) -> External:
+        """Decide by R7: `public_url`, else what a trusted proxy forwarded, else Host on our own TLS listener."""
         if self._source:
             received = forwarded_host or received
             if received == self._source or normal_authority(received, self._scheme) != self._source:
                 return External(self._scheme, self._only, client)
             return External(self._scheme, (received, self._source), client)
+        if not forwarded_host and not forwarded_proto and tls:
+            forwarded_host, forwarded_proto = received, b"https"
+            if split_authority(received.decode("latin-1")) is None:
+                raise Refused(Reason.REQUEST_HOST, "Host is not a host with an optional port")
         if not forwarded_host:
             raise Refused(Reason.REQUEST_HOST, "no trusted proxy forwarded a host, and there is no listen.public_url")
         if not forwarded_proto:

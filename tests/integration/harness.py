@@ -4,6 +4,7 @@ import asyncio
 import itertools
 import json
 import os
+import socket
 import tempfile
 import threading
 import time
@@ -158,6 +159,17 @@ class Gateway:
             self._failure = error
             self._ready.set()
 
+    def _listen(self) -> socket.socket:
+        bind = self._config.listen.bind
+        if bind.path:
+            listener = socket.socket(socket.AF_UNIX)
+            listener.bind(bind.path)
+            listener.listen()
+            return listener
+        listener = socket.create_server(("127.0.0.1", 0))
+        self.port = listener.getsockname()[1]
+        return listener
+
     async def _serve(self) -> None:
         self._loop = asyncio.get_running_loop()
         self._stop = asyncio.Event()
@@ -166,14 +178,11 @@ class Gateway:
         await self.runtime.start(5.0)
         while self.runtime.link.connected and self.runtime.directory.changes.epoch is None:
             await asyncio.sleep(0.005)
-        listening = await self._loop.create_server(self.runtime.server, "127.0.0.1", 0)
-        listener = listening.sockets[0]
-        self.port = listener.getsockname()[1]
+        listener = self._listen()
+        await self.runtime.door.open(listener)
         self._ready.set()
         await self._stop.wait()
-        last = listener.dup()
-        listening.close()
-        await take_last(self.runtime, last)
+        await take_last(self.runtime)
         await drain(self.runtime, self._config.limits.drain_s)
         await self.runtime.stop()
         log.close()

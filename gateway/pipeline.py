@@ -28,6 +28,7 @@ from gateway.replay import claim_key, is_claimed
 from gateway.routing.compose import compose
 from gateway.routing.locate import Locator
 from gateway.routing.match import Match
+from gateway.routing.subrequest import Subrequests
 from gateway.routing.table import RouteTable
 from gateway.several import further, in_field_order, who, with_failures
 from gateway.signature.algorithms import AlgorithmChoice
@@ -45,6 +46,7 @@ from gateway.steps import (
     Rotate,
     ServeRootCa,
     Step,
+    Vouch,
 )
 
 ROOT_CA_ROUTE: Final = "onboarding-certificate"
@@ -88,6 +90,7 @@ class Pipeline:
         self._clock = clock
         self._routes = RouteTable(config)
         self._locator = Locator(config)
+        self._subrequests = None if config.verify.path is None else Subrequests(config)
         self._choice = AlgorithmChoice(config.policy.algorithms, config.policy.rsa_algorithms)
         self._rules = Rules(config.policy, self._choice, revocations)
         self._attempts = Attempts(self._rules, self._choice)
@@ -100,6 +103,8 @@ class Pipeline:
         """Steps 2 to 5: where the request belongs, and all that can be said without a key."""
         route = ""
         try:
+            if asked := self._subrequests is not None and self._subrequests.asks(head, peer):
+                head = self._subrequests.original(head)
             reserved = head.reserved()
             if reserved is not None:  # R14
                 return Refusal(Reason.REQUEST_RESERVED, reserved.decode())
@@ -111,7 +116,9 @@ class Pipeline:
             route = match.route
             if match.kind == "off" or (match.kind == "onboarding" and self._mode == "off"):
                 return Refusal(Reason.REQUEST_ROUTE_OFF, route, route=route)
-            if route == ROOT_CA_ROUTE and self._serves_root_ca:
+            if asked and match.kind in ("onboarding", "rotation"):
+                return Refusal(Reason.DIGEST_UNCHECKED, f"{route} needs its body", route=route)
+            if route == ROOT_CA_ROUTE and self._serves_root_ca and not asked:
                 return ServeRootCa(head.values(b"if-none-match"), route)
             external = self._locator.locate(head, peer)
             if self._limiter is not None:
@@ -120,8 +127,12 @@ class Pipeline:
                 if limited is not None:
                     return msgspec.structs.replace(limited, route=route)
             if match.kind == "open":
-                return compose(head, external, route)
+                return Vouch(None, route) if asked else compose(head, external, route)
+            if asked:
+                match = msgspec.structs.replace(match, mode="enforce")  # R16: what does not verify is not ours to send
             step = self._begin_signed(head, match, external)
+            if asked and isinstance(step, NeedKey):
+                step = NeedKey(msgspec.structs.replace(step.request, asked=True))
         except Refused as refused:
             step = _refusal(refused)
         return msgspec.structs.replace(step, route=route) if isinstance(step, Refusal) else step
@@ -267,6 +278,8 @@ class Pipeline:
 
     def _need_body(self, request: Request, verified: tuple[Verified, ...]) -> Step:
         head, digest = request.head, request.digest
+        if request.asked:
+            return self._need_claim(request, verified, False)
         if request.presented is not None:
             return self._possessed(request, verified, request.presented.took_s)
         if head.content_length > 0 or head.chunked:
@@ -384,6 +397,8 @@ class Pipeline:
         )
         if request.successor is not None:
             return Rotate(request, admitted, request.successor)
+        if request.asked:
+            return Vouch(admitted, request.route)
         return admitted if request.presented is None else NeedStanding(request, request.presented, admitted)
 
 

@@ -71,6 +71,7 @@ class Reason(StrEnum):
     DIGEST_UNKNOWN = "digest.no_known_algorithm"
     DIGEST_MISMATCH = "digest.mismatch"
     DIGEST_NOT_COVERED = "digest.not_covered"
+    DIGEST_UNCHECKED = "digest.unchecked"
 
     KEY_UNKNOWN = "key.unknown_client"
     KEY_NOT_YET_VALID = "key.not_yet_valid"
@@ -216,6 +217,7 @@ TABLE: Final[dict[Reason, Row]] = {
     R.DIGEST_UNKNOWN: _row(400, _DIGEST, "info", "Content-Digest has neither sha-256 nor sha-512.", "Other algorithms are deprecated by RFC 9530 or unknown."),
     R.DIGEST_MISMATCH: _row(400, _DIGEST, "warning", "The body is not the one that Content-Digest describes.", "The body was changed on the way, recoded by a proxy, or hashed in another form by the device."),
     R.DIGEST_NOT_COVERED: _row(400, _DIGEST, "info", "The signature does not cover Content-Digest, so nothing protects the body.", "For devices of before February 2026 set `require_covered_digest = false` for that client."),
+    R.DIGEST_UNCHECKED: _row(403, OURS + "digest.unchecked", "info", "The request may have a body, and only its head is seen here.", "Let the gateway forward the requests itself, or set `verify.allow_unchecked_body` and let the backend compare Content-Digest."),
     R.KEY_UNKNOWN: _row(404, MARGO + "invalid-client", "info", "There is no client with this id.", "`wfm-gateway clients list` shows who is known; `clients add` registers a certificate."),
     R.KEY_NOT_YET_VALID: _row(403, _TRUST, "info", "The client's certificate is not valid yet.", "Check the clocks of the device and of whoever issued the certificate."),
     R.KEY_EXPIRED: _row(403, _TRUST, "warning", "The client's certificate has expired.", "Register a new certificate for the client."),

@@ -24,7 +24,8 @@ class Request(msgspec.Struct, frozen=True, gc=False):
     it. `untried` are the attempts for which there is no room within the public-key operations of R5. `presented` is
     what an onboarding request brought; it has no client id. `successor` is a rotation's signature by the new key,
     `operations` how many public-key operations are left for it (R5, R23). `mode` is what becomes of it if it does not
-    verify; `refusal` what is known to be wrong with it before its body is read, to be forwarded all the same (R16)."""
+    verify; `refusal` what is known to be wrong with it before its body is read, to be forwarded all the same (R16).
+    `asked`: somebody else's proxy has it and its body."""
 
     head: Head
     external: External
@@ -41,6 +42,7 @@ class Request(msgspec.Struct, frozen=True, gc=False):
     operations: int = 0
     mode: Mode = "enforce"
     refusal: Refusal | None = None
+    asked: bool = False
 
 
 class NeedKey(msgspec.Struct, frozen=True, gc=False):
@@ -142,6 +144,14 @@ class ServeRootCa(msgspec.Struct, frozen=True, gc=False):
     route: str
 
 
+class Vouch(msgspec.Struct, frozen=True, gc=False):
+    """The end of a question by somebody else's proxy: that request may pass. `admitted` is what is known of its device;
+    None on an open route. Nothing is forwarded, and nothing was seen of a body."""
+
+    admitted: Admitted | None
+    route: str
+
+
 class BodyFacts(msgspec.Struct, frozen=True, gc=False):
     """What reading a body showed: its `length` in octets, the hashes that were asked for, and how long it took."""
 
@@ -161,6 +171,7 @@ Step: TypeAlias = (
     | Onboard
     | Rotate
     | ServeRootCa
+    | Vouch
     | Admitted
     | Composed
     | Unverified

@@ -20,6 +20,7 @@ from gateway.config.route import Route
 from gateway.config.store import Store
 from gateway.config.unsafe import Unsafe
 from gateway.config.upstream import Upstream
+from gateway.config.verify import Verify
 
 
 class Config(Struct, frozen=True, kw_only=True):
@@ -44,6 +45,7 @@ class Config(Struct, frozen=True, kw_only=True):
     rate: Rate = Rate()
     errors: Errors = Errors()
     log: Log = Log()
+    verify: Verify = Verify()
     unsafe: Unsafe = Unsafe()
     routes: tuple[Route, ...] = field(default=(), name="route")
     base_dir: str = ""

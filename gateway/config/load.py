@@ -4,7 +4,20 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
-from gateway.config import admin, headers, limits, listen, observe, onboarding, policy, registry, route, store, upstream
+from gateway.config import (
+    admin,
+    headers,
+    limits,
+    listen,
+    observe,
+    onboarding,
+    policy,
+    registry,
+    route,
+    store,
+    upstream,
+    verify,
+)
 from gateway.config.admin import Admin
 from gateway.config.config import Config
 from gateway.config.engine import Engine
@@ -25,6 +38,7 @@ from gateway.config.store import Store
 from gateway.config.table import read_table, unknown_key
 from gateway.config.unsafe import Unsafe
 from gateway.config.upstream import Upstream
+from gateway.config.verify import Verify
 from gateway.reasons import ConfigError, Reason
 
 SECTIONS: dict[str, type[Any]] = {
@@ -42,6 +56,7 @@ SECTIONS: dict[str, type[Any]] = {
     "rate": Rate,
     "errors": Errors,
     "log": Log,
+    "verify": Verify,
     "unsafe": Unsafe,
 }
 """In the order in which they are printed."""
@@ -104,6 +119,7 @@ def settle(document: dict[str, Any], base: Path, source: str) -> Config:
         rate=read["rate"],
         errors=read["errors"],
         log=read["log"],
+        verify=verify.settle(read["verify"]),
         unsafe=read["unsafe"],
         routes=routes,
         base_dir=str(base),
@@ -135,6 +151,8 @@ def check_across(config: Config) -> None:
             "goes to another machine without TLS; use rediss://, or set [unsafe] plain_remote_store = true in a file"
         )
         raise Mistake("store.url", sentence, Reason.CONFIG_UNSAFE)  # R27
+    if config.verify.path is not None and not config.listen.trusted_proxies:
+        raise Mistake("verify.path", "nobody may ask: listen.trusted_proxies is empty")  # R6
     if config.admin.remote and not config.unsafe.plain_remote_admin:
         sentence = (
             "others than this machine can connect without TLS; use a loopback address or a unix socket, or set "

@@ -14,7 +14,8 @@ _TARGETS = (
 
 def warnings(config: Config) -> list[str]:
     """One sentence per unsafe setting, each beginning with its key; empty for a safe configuration."""
-    return [*_modes(config), *_hops(config), *_policy(config), *_onboarding(config), *_routes(config)]
+    told = (_modes, _hops, _policy, _verify, _onboarding, _routes)
+    return [sentence for part in told for sentence in part(config)]
 
 
 def _hops(config: Config) -> Iterator[str]:
@@ -63,6 +64,11 @@ def _policy(config: Config) -> Iterator[str]:
         yield "policy.required_components: without @method a signature is good for every method (R9)"
     if not any(target <= required for target in _TARGETS):
         yield "policy.required_components: without @target-uri a signature can be moved to another target (R9)"
+
+
+def _verify(config: Config) -> Iterator[str]:
+    if config.verify.path is not None and config.verify.allow_unchecked_body:
+        yield "verify.allow_unchecked_body: true, so the backend must compare each body with its digest (R10)"
 
 
 def _onboarding(config: Config) -> Iterator[str]:

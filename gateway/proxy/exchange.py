@@ -29,6 +29,7 @@ from gateway.proxy.rotation import Rotating
 from gateway.proxy.spool import Body, Spool
 from gateway.proxy.unproven import forward_unverified
 from gateway.proxy.verifier import Verifier
+from gateway.proxy.vouching import vouch
 from gateway.reasons import Reason
 from gateway.registry.answers import Claim, ClaimAnswer
 from gateway.steps import (
@@ -43,6 +44,7 @@ from gateway.steps import (
     Rotate,
     ServeRootCa,
     Step,
+    Vouch,
 )
 
 READERS: Final = 256
@@ -201,6 +203,11 @@ class Exchange:
                     assert self._root_ca is not None
                     document = self._root_ca.answer(step.if_none_match, self._clock.monotonic())
                     await self._tell(request, head, document)
+                    return None
+                elif isinstance(step, Vouch):
+                    # Whoever asked forwards it, so it counts from now on (R13).
+                    request.delivery.touched = True
+                    await self._tell(request, head, vouch(step.admitted))
                     return None
                 elif isinstance(step, Rotate):
                     return await self._rotate(request, head, step)

@@ -38,6 +38,8 @@ class Responder:
     def __init__(self, config: Config, now: Callable[[], float] = time.time) -> None:
         self._legacy = config.errors.format == "legacy"
         self._hide = config.policy.hide_unknown_clients
+        verify = config.verify
+        self._narrow = (verify.path or "") if verify.only_401_403 else ""
         self._now = now
         self._date_s = -1
         self._date = b""
@@ -61,6 +63,8 @@ class Responder:
             reason = Reason.SIGNATURE_WRONG
         row = TABLE[reason]
         status = row.status
+        if self._narrow and path.startswith(self._narrow) and status < 500 and status != 401:
+            status = 403  # nginx takes anything else for a failure of ours
         retry_after_s = row.retry_after_s if refusal.retry_after_s is None else refusal.retry_after_s
         body = (
             self._legacy_body(reason, request_id) if self._legacy else _problem(reason, request_id, path, retry_after_s)
@@ -78,7 +82,7 @@ class Responder:
         if status == 401:  # R26; RFC 9110 §11.6.1, RFC 9421 §5.1
             lines.append(b"WWW-Authenticate: Signature")
             lines.append(b"Accept-Signature: " + (self._wanted_with_body if with_body else self._wanted))
-        if status == 405:  # RFC 9110 §15.5.6
+        if row.status == 405:  # RFC 9110 §15.5.6
             lines.append(b"Allow: " + ", ".join(refusal.allow).encode())
         if not keep_alive:
             lines.append(b"Connection: close")

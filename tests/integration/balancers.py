@@ -61,9 +61,11 @@ class Balancer:
     """One balancer process between TLS clients and the gateway on port `gateway`; `others` are further things to
     replace in its file."""
 
-    def __init__(self, file: Path, gateway: int, folder: Path, others: dict[str, str] | None = None) -> None:
+    def __init__(
+        self, file: Path, gateway: int, folder: Path, others: dict[str, str] | None = None, program: str = ""
+    ) -> None:
         self.port = free_port()
-        program = file.parent.name
+        program = program or file.parent.name
         now = datetime.datetime.now(datetime.UTC)
         identity = issue(make_authority("Balancer CA", now), "wfm.example.com", Algorithm.ECDSA_P256_SHA256, now)
         (folder / "wfm.key").write_bytes(identity.key_pem)

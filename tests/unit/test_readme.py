@@ -19,8 +19,8 @@ def test_the_tables_are_those_in_the_code() -> None:
 
 def test_the_configuration_of_the_readme_is_valid(tmp_path: Path) -> None:
     blocks = re.findall(r"```toml\n(.*?)```", README.read_text(), re.DOTALL)
-    assert len(blocks) == 8
-    main, generic, observing, several, rate, onboarding, _, engine = blocks
+    assert len(blocks) == 10
+    main, generic, observing, several, rate, tls, verify, onboarding, _, engine = blocks
     (tmp_path / "main.toml").write_text(main)
     config = load(tmp_path / "main.toml")
     assert config.policy.replay == "unsafe"
@@ -31,6 +31,12 @@ def test_the_configuration_of_the_readme_is_valid(tmp_path: Path) -> None:
     assert len(load(tmp_path / "generic.toml").routes) == 3
     (tmp_path / "observing.toml").write_text(needed + re.sub("^# ", "", observing, flags=re.MULTILINE))
     assert load(tmp_path / "observing.toml").policy.observe_share == 25
+    for name in ("fullchain.pem", "privkey.pem"):
+        (tmp_path / name).write_bytes(b"")
+    (tmp_path / "tls.toml").write_text(tls)
+    assert load(tmp_path / "tls.toml").listen.tls_cert == str(tmp_path / "fullchain.pem")
+    (tmp_path / "verify.toml").write_text(verify)
+    assert load(tmp_path / "verify.toml").verify.path == "/_verify"
     (tmp_path / "several.toml").write_text('[listen]\npublic_url = "https://a.example"\n' + several)
     assert [one.name for one in load(tmp_path / "several.toml").upstreams] == ["wfm", "bundles"]
     (tmp_path / "rate.toml").write_text(needed + rate)

@@ -32,6 +32,7 @@ FULL = {
     "engine": 'p256 = "single"\np384 = "fast"\ned25519 = "batch"',
     "errors": 'format = "legacy"',
     "log": 'level = "debug"\nrequests = "all"',
+    "verify": 'path = "/_verify"\noriginal = "path"\nallow_unchecked_body = true\nonly_401_403 = true',
     "unsafe": "trust_everyone = true\nplain_remote_store = true",
     "route": '[[route]]\npath = "/v2/{clientId}/**"\nmethods = ["POST"]\nrelax = ["semicolon"]\nrealm = "line-2"\n'
     'require_covered_digest = true\n[[route]]\npath = "/by-key/*"\nclient_id = "keyid"\n'

@@ -63,7 +63,7 @@ class Served:
         )
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
-        self.wait_said("ready")
+        self.wait_said("wfm-gateway: ready")
         return self
 
     def __exit__(

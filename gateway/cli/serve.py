@@ -78,7 +78,7 @@ def announce(config: "Config") -> None:
     from gateway.signature import engines
 
     count = config.worker_count
-    public = config.listen.public_url or f"as forwarded by {', '.join(config.listen.trusted_proxies)}"
+    public = config.listen.public_url or _sources(config)
     for line in (
         f"listening on  {config.listen.address}",
         f"devices sign  {public}",
@@ -93,6 +93,13 @@ def announce(config: "Config") -> None:
     for warning in warnings(config):
         _say(f"WARNING: {warning}")
     _say("ready")
+
+
+def _sources(config: "Config") -> str:
+    """Where scheme and authority come from without a public URL (R7)."""
+    proxies = ", ".join(config.listen.trusted_proxies)
+    own = "https and Host" if config.listen.tls_cert is not None else ""
+    return " or ".join(([f"as forwarded by {proxies}"] if proxies else []) + ([own] if own else []))
 
 
 def _upstreams(config: "Config") -> Iterator[str]:

@@ -75,7 +75,8 @@ def _absent(config: Config, section: str) -> dict[str, str]:
     """What it means that a setting is not there."""
     meanings = {
         "listen": {
-            "public_url": "not set, the authority is what a trusted proxy forwards",
+            "public_url": "not set, the authority is what a trusted proxy forwards"
+            + ("" if config.listen.tls_cert is None else ", else Host"),
             "workers": f"one per core, here {config.worker_count}",
         },
         "store": {"admin_url": "not set, commands use url"},

@@ -66,6 +66,12 @@ class Balancer:
     ) -> None:
         self.port = free_port()
         program = program or file.parent.name
+        self.client_address = "127.0.0.1"
+        self._before = b""
+        if program == "nginx" and "proxy_protocol;" in file.read_text():
+            # The balancer in front of it, as far as nginx sees one.
+            self.client_address = "192.0.2.9"
+            self._before = b"PROXY TCP4 192.0.2.9 198.51.100.1 50000 443\r\n"
         now = datetime.datetime.now(datetime.UTC)
         identity = issue(make_authority("Balancer CA", now), "wfm.example.com", Algorithm.ECDSA_P256_SHA256, now)
         (folder / "wfm.key").write_bytes(identity.key_pem)
@@ -118,6 +124,7 @@ class Balancer:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
         plain = socket.create_connection(("127.0.0.1", self.port), DEADLINE_S)
+        plain.sendall(self._before)
         return context.wrap_socket(plain, server_hostname=name)
 
     def ask_http2(self, octets: bytes) -> tuple[int, bytes]:
@@ -127,6 +134,7 @@ class Balancer:
         method, target, _ = request_line.split(" ")
         host = next(line.partition(": ")[2] for line in lines if line.startswith("Host: "))
         command = ["curl", "--silent", "--insecure", "--http2", "--path-as-is", "--max-time", f"{DEADLINE_S:.0f}"]
+        command += ["--haproxy-protocol"] if self._before else []
         command += ["--connect-to", f"::127.0.0.1:{self.port}", "--request", method]
         command += [part for line in lines if not line.startswith("Host: ") for part in ("--header", line)]
         command += ["--data-binary", "@-"] if body else []

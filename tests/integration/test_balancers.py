@@ -74,7 +74,7 @@ def test_signatures_survive_the_balancer(site: Site, backend: RecordingBackend, 
     assert site.ask(site.request(device, chunks=[b"abc", b"def"])) == (200, "")
     for seen in backend.requests:
         assert seen.values(b"host") == [site.name.encode()]
-        assert seen.values(b"x-forwarded-for") == [b"127.0.0.1"]
+        assert seen.values(b"x-forwarded-for") == [site.balancer.client_address.encode()]
         assert seen.values(b"x-forwarded-proto") == [b"https"]
     assert len(backend.requests) == 3
 

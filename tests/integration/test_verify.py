@@ -201,9 +201,7 @@ def test_the_other_families(family: str, make_gateway: MakeGateway, device: Devi
 def test_r16_where_the_gateway_only_observes_a_question_is_still_refused(
     make_gateway: MakeGateway, device: Device
 ) -> None:
-    gateway = make_gateway(
-        listen=TRUSTED, verify={"path": "/_verify"}, policy={"mode": "observe"}, unsafe={"observe_everywhere": True}
-    )
+    gateway = make_gateway(listen=TRUSTED, verify={"path": "/_verify"}, policy={"mode": "observe"})
     good = question(device.request("GET", "deployments"))
     assert refused(gateway, good.replace(b"deployments", b"deployments?")) == (401, "signature.wrong")
     assert refused(gateway, question(b"GET /api/v1/clients/dev1/deployments HTTP/1.1\r\nHost: h\r\n\r\n"))[0] == 401

@@ -108,6 +108,7 @@ def routes(config: "Config") -> list[dict[str, Any]]:
         {
             "name": row.name,
             "access": row.access.value,
+            "mode": row.mode if row.access == "signed" else None,
             "methods": _methods(row.methods),
             "path": config.policy.base_path + row.path,
             "realm": row.realm or config.policy.realm,
@@ -175,7 +176,10 @@ def _lists(config: "Config", lists: list[dict[str, Any]]) -> Iterator[str]:
 
 
 def _path(row: dict[str, Any], config: "Config") -> str:
-    notes = []
+    # The names of margo's routes are the keys of [policy.modes].
+    notes = [] if config.routes else [row["name"]]
+    if row["mode"] not in (None, "enforce"):
+        notes.append(f"mode {row['mode']}")
     if row["access"] == "onboarding":
         mode = config.onboarding.mode
         notes.append("closed: onboarding.mode is off" if mode == "off" else f"onboarding.mode is {mode}")

@@ -33,7 +33,9 @@ def test_valid_file_is_explained(tmp_path: Path, capsys: pytest.CaptureFixture[s
     assert lines[0] == f"# {path} is valid."
     assert 'base_path = "/v1alpha2/margo"' in lines
     assert "max_age_s = 300  # default" in lines
-    assert "#   signed      GET HEAD         /v1alpha2/margo/api/v1/clients/{clientId}/deployments" in lines
+    assert (
+        "#   signed      GET HEAD         /v1alpha2/margo/api/v1/clients/{clientId}/deployments  (deployments)" in lines
+    )
     assert "# replay window: 1000 requests/s x 360 s x 100 B = 36.0 MB of the store" in lines
     assert any(line.startswith(f"#   rsa      cryptography {cryptography.__version__} (OpenSSL ") for line in lines)
     assert next(line for line in lines if "WARNING" in line).startswith("# WARNING: upstream.url: plain http")
@@ -59,6 +61,7 @@ def test_json_says_the_same(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
     assert by_name["status"] == {
         "name": "status",
         "access": "signed",
+        "mode": "enforce",
         "methods": ["POST"],
         "path": "/api/v1/clients/{clientId}/deployments/{deploymentId}/status",
         "realm": "default",
@@ -112,6 +115,17 @@ def test_generic_routes_show_where_the_client_id_comes_from(tmp_path: Path, caps
     lines = capsys.readouterr().out.splitlines()
     assert "#   signed  any method  /k/*  (client id is the keyid; relaxed: semicolon; realm r2)" in lines
     assert "#   open    GET HEAD    /o/**" in lines
+
+
+def test_r16_modes_stand_beside_their_routes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = write(tmp_path, policy='mode = "observe"\nmodes = {bundle = "off", status = "enforce"}')
+    assert check(path) == 0
+    lines = capsys.readouterr().out.splitlines()
+    ends = [line.partition("{clientId}")[2] for line in lines if "{clientId}" in line]
+    assert "/deployments  (deployments; mode observe)" in ends
+    assert "/deployments/{deploymentId}/status  (status)" in ends
+    assert [line for line in lines if line.startswith("#   off ") and "(bundle)" in line]
+    assert any(line.startswith("# WARNING: policy.mode: observe") for line in lines)
 
 
 def test_passwords_are_not_printed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -131,6 +131,7 @@ class Reason(StrEnum):
     INTERNAL_SPOOL = "internal.spool_full"
     INTERNAL_DRAINING = "internal.draining"
     INTERNAL_BUSY = "internal.onboarding_busy"
+    INTERNAL_OVERLOADED = "internal.overloaded"
 
     CONFIG_INVALID = "config.invalid"
     CONFIG_UNREADABLE = "config.unreadable"
@@ -268,6 +269,7 @@ TABLE: Final[dict[Reason, Row]] = {
     R.INTERNAL_SPOOL: _row(503, BLANK, "error", "The gateway has no room for more large bodies at the moment.", "See `limits.spool_total_bytes`.", 5),
     R.INTERNAL_DRAINING: _row(503, BLANK, "info", "The gateway is shutting down.", "The load balancer should have taken it out already.", 1),
     R.INTERNAL_BUSY: _row(503, BLANK, "warning", "Too many devices are being onboarded, or this one is at this moment.", "It passes by itself; a device's second request waits until the first is answered.", 5),
+    R.INTERNAL_OVERLOADED: _row(503, BLANK, "warning", "The gateway has as many requests under way as it may have.", "See `limits.in_flight`; if the backend is slow, that is where they wait.", 1),
     R.CONFIG_INVALID: _row(0, "", "error", "The configuration is not valid.", "The message names the key."),
     R.CONFIG_UNREADABLE: _row(0, "", "error", "A file that the configuration or the command names cannot be read.", "The message names the file."),
     R.CONFIG_AUTHORITY: _row(0, "", "error", "Nothing says which scheme and authority devices sign.", "Set `listen.public_url`, or `listen.trusted_proxies` whose Forwarded fields count."),

@@ -12,11 +12,14 @@ HeadBytes = Annotated[int, Meta(ge=1024, le=32_768, description="a whole number 
 
 
 class Limits(Struct, frozen=True, kw_only=True, gc=False):
-    """`connections` is per worker; one more is closed at once. Bodies beyond `spool_bytes` go to an unnamed file in
+    """`connections` is per worker; one more is closed at once. `in_flight` requests may be under way at one time, over
+    all workers, of which each has an equal share; one more is 503; None: as many as there are connections. Bodies
+    beyond `spool_bytes` go to an unnamed file in
     `data_dir` (None: the embedded store's directory, else `data` beside the configuration file); those of all workers
     together stay within `spool_total_bytes`."""
 
     connections: Count = 8192
+    in_flight: Count | None = None
     head_limit_bytes: HeadBytes = 32_768
     head_timeout_s: Seconds = 10.0
     body_timeout_s: Seconds = 30.0

@@ -87,6 +87,6 @@ def _absent(config: Config, section: str) -> dict[str, str]:
             "address": f"not set, {DEFAULT} if nobody else has that",
             "token_file": "not set, others than this machine get no dashboard",
         },
-        "limits": {"data_dir": config.data_dir},
+        "limits": {"data_dir": config.data_dir, "in_flight": "not set, as many as there are connections"},
     }
     return meanings.get(section, {})

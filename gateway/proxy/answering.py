@@ -27,6 +27,7 @@ class Answering(AnswerSink):
         "_answered",
         "_chunked",
         "_content",
+        "_counted",
         "_driver",
         "_keep_alive",
         "_number",
@@ -53,6 +54,7 @@ class Answering(AnswerSink):
         self._keep_alive = head is not None and head.keep_alive and head.minor == 1
         self._sending: OnItsWay | None = None
         self._patience: Patience | None = None
+        self._counted = False  # it has a place (`limits.in_flight`)
         self._answered = False  # the client has octets of an answer: another one cannot be sent
         self.connection = connection
         self.head = head
@@ -267,4 +269,7 @@ class Answering(AnswerSink):
                 # R13: no octet was written to the backend, so the same request may come again.
                 self._driver.claims.release(key)
         finally:
+            if self._counted and self._driver.in_flight is not None:
+                self._counted = False
+                self._driver.in_flight.leave()
             self.connection.finish(keep_alive, unread)

@@ -8,6 +8,7 @@ from typing import Any
 from gateway._native import Content, Head, InboundConnection, Refused
 from gateway.clock import Clock
 from gateway.config import Config
+from gateway.limiting.in_flight import InFlight
 from gateway.model import Admitted, Unverified
 from gateway.observe.decisions import Decisions
 from gateway.pipeline import Pipeline
@@ -35,7 +36,9 @@ class Driver:
         decisions: Decisions,
         clock: Clock,
         exchange: Exchange,
+        in_flight: InFlight | None = None,
     ) -> None:
+        self.in_flight = in_flight
         self.pipeline = pipeline
         self.directory = directory
         self.claims = claims

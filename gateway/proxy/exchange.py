@@ -12,6 +12,7 @@ from typing import Any, Final
 from gateway._native import Head, Laps, Refused
 from gateway.clock import Clock
 from gateway.config import Config
+from gateway.limiting.in_flight import InFlight
 from gateway.model import Admitted, Composed, Refusal, Unverified
 from gateway.observe.decisions import Decisions
 from gateway.observe.table import BODY, CLAIM, KEY, READ, UPSTREAM, VERIFY
@@ -114,7 +115,9 @@ class Exchange:
         onboarding: Onboarding | None = None,
         root_ca: RootCa | None = None,
         rotating: Rotating | None = None,
+        in_flight: InFlight | None = None,
     ) -> None:
+        self._in_flight = in_flight
         self._pipeline = pipeline
         self._rotating = rotating
         self._onboarding = onboarding
@@ -137,7 +140,16 @@ class Exchange:
 
     async def run(self, incoming: Incoming) -> Answered:
         """Answer one request. Never raises but for cancellation, which is the loss of the client."""
-        return await self.carry_on(Request(incoming, incoming.head, f"{self._run}{next(self._serial):08x}"), None)
+        request = Request(incoming, incoming.head, f"{self._run}{next(self._serial):08x}")
+        in_flight = self._in_flight
+        if in_flight is None:
+            return await self.carry_on(request, None)
+        if not in_flight.enter():
+            return await self.carry_on(request, Refusal(Reason.INTERNAL_OVERLOADED))
+        try:
+            return await self.carry_on(request, None)
+        finally:
+            in_flight.leave()
 
     async def carry_on(self, request: Request, step: Step | None) -> Answered:
         """As `run`, for a request that has come as far as `step`; None: it has just arrived."""

@@ -35,12 +35,21 @@ class Flight(Answering):
                 self._refuse(Refusal(Reason(refused.reason), refused.detail))
             elif too_late:
                 self._refuse(Refusal(Reason.INTERNAL_DRAINING))
+            elif not self._has_place():
+                self._refuse(Refusal(Reason.INTERNAL_OVERLOADED))
             else:
                 step = self._driver.pipeline.begin(self.head, self.connection.peer)
                 self.laps.lap(READ)
                 self._advance(step)
         except Exception as error:
             self._stop(error)
+
+    def _has_place(self) -> bool:
+        in_flight = self._driver.in_flight
+        if in_flight is None:
+            return True
+        self._counted = in_flight.enter()
+        return self._counted
 
     def _advance(self, step: Step) -> None:
         """Take step after step, until one must be waited for or the request is decided."""

@@ -9,6 +9,7 @@ from gateway._native import InboundServer
 from gateway.clock import Clock
 from gateway.config import Config
 from gateway.explain.brief import Brief
+from gateway.limiting.in_flight import in_flight_of
 from gateway.limiting.limiter import limiter_of
 from gateway.limiting.shared import shared_over
 from gateway.observe.decisions import Decisions
@@ -140,6 +141,7 @@ class Runtime:
         if self.recording is not None and config.onboarding.mode != "off":
             self.onboarding = self._make_onboarding(config, self.recording, clock)
         limiter = limiter_of(config.rate, workers)
+        in_flight = in_flight_of(config.limits.in_flight, workers)
         self.shared = None if limiter is None else shared_over(self.link, limiter.shared, self._report)
         pipeline = pipeline_for(config, clock, self.revocations, bundles, Brief(config, clock), limiter)
         engine = engines.choose(config.engine, config.source)
@@ -161,6 +163,7 @@ class Runtime:
             self.onboarding,
             None if config.onboarding.root_ca is None else RootCa(config.onboarding.root_ca, self._report),
             self._make_rotating(config, pipeline.rotations, verifier, clock),
+            in_flight,
         )
         self.server: Server | InboundServer
         if native is None:
@@ -176,6 +179,7 @@ class Runtime:
                 decisions,
                 clock,
                 self.exchange,
+                in_flight,
             )
             self.server = native_server(self.driver, limits, log)
         self.figures = Figures(

@@ -1,15 +1,16 @@
 """Limits on a running gateway: 429 with what Margo asks for, and the device's own address behind a proxy."""
 
+import threading
 import time
 
 import msgspec
 
 from gateway.clock import SystemClock
 from tests.fault.valkey import Valkey
-from tests.integration.backend import RecordingBackend
+from tests.integration.backend import DEADLINE_S, OK, Peer, RecordingBackend, Seen, answer
 from tests.integration.client import RawClient
 from tests.integration.conftest import MakeGateway
-from tests.integration.harness import Device
+from tests.integration.harness import Device, Gateway
 
 
 def test_too_many_requests_of_a_client_are_429(
@@ -92,3 +93,45 @@ def test_without_the_store_limits_hold_alone(make_gateway: MakeGateway, device: 
         assert [client.ask(device.request()).status for _ in range(3)] == [200, 200, 429]
         assert "incrby" in gateway.line("limits.alone")["detail"].lower()
         assert client.ask(device.request()).status == 429
+
+
+def test_one_request_more_than_may_be_under_way_is_503(
+    make_gateway: MakeGateway, device: Device, backend: RecordingBackend
+) -> None:
+    release = threading.Event()
+
+    def hold(peer: Peer, seen: Seen) -> bool:
+        assert release.wait(DEADLINE_S)
+        return answer(OK)(peer, seen)
+
+    backend.script = hold
+    gateway = make_gateway(limits={"in_flight": 2, "spool_bytes": 1000})
+    with RawClient(gateway.address) as one, RawClient(gateway.address) as other, RawClient(gateway.address) as third:
+        one.send(device.request())
+        other.send(device.request(body=b"x" * 5000))  # goes to the spool
+        gateway.wait_for(lambda: len(backend.requests) == 2)
+        later = device.request()
+        got = third.ask(later)
+        assert (got.status, got.reason, got.values(b"retry-after")) == (503, "internal.overloaded", [b"1"])
+        release.set()
+        assert [client.answer().status for client in (one, other)] == [200, 200]
+        gateway.wait_for(lambda: third.ask(device.request()).status == 200)
+        # Its nonce was not claimed, and each place was given back, also those of refused requests.
+        assert third.ask(later).status == 200
+        assert [third.ask(device.request("GET")).status for _ in range(5)] == [405] * 5
+        assert third.ask(device.request(body=b"x" * 5000)).status == 200
+
+
+def test_who_goes_away_gives_its_place_back(
+    make_gateway: MakeGateway, device: Device, backend: RecordingBackend
+) -> None:
+    gateway = make_gateway(limits={"in_flight": 1})
+    with RawClient(gateway.address) as slow:
+        slow.send(device.request(body=b"0123456789")[:-1])
+        gateway.wait_for(lambda: _status(gateway, device) == 503)
+    gateway.wait_for(lambda: _status(gateway, device) == 200)
+
+
+def _status(gateway: Gateway, device: Device) -> int:
+    with RawClient(gateway.address) as client:
+        return client.ask(device.request()).status

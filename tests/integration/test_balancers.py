@@ -59,7 +59,6 @@ def site(request: pytest.FixtureRequest, make_gateway: MakeGateway, device: Devi
         sections["listen"] |= write_identity(tmp_path)
     prefix = sections.get("policy", {}).get("base_path", "")
     sections["policy"] = {**sections.get("policy", {}), "replay": "all"}
-    sections["store"] = {"timeout_ms": 2000}  # a busy machine is not what is tested
     gateway = make_gateway(fresh=True, **sections)
     folder = tmp_path / "balancer"
     folder.mkdir()

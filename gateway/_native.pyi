@@ -475,8 +475,9 @@ class InboundServer:
     @property
     def busy(self) -> bool:
         """Is any connection not idle?"""
-    def drain(self) -> None:
-        """Close idle connections; let the others finish what they have begun."""
+    def drain(self, patiently: bool = False) -> None:
+        """Close idle connections, or `patiently` let each bring one more request; the others finish what they have
+        begun."""
     def cut(self) -> None:
         """End what is still open, finished or not."""
     def pass_time(self) -> None:

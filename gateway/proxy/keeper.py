@@ -7,6 +7,7 @@ from contextlib import suppress
 from typing import Any, Final
 
 from gateway.observe.fleet import Fleet
+from gateway.proxy.settings import REPLACED
 from gateway.proxy.spawn import Worker, ended, spawn
 from gateway.reasons import ConfigError, Reason
 
@@ -112,7 +113,7 @@ class Keeper:
 
     async def _dismiss(self, worker: Worker) -> None:
         """Let a worker finish, in as much time as a drain has."""
-        worker.signal(signal.SIGTERM)
+        worker.signal(REPLACED)
         try:
             await asyncio.wait_for(worker.process.wait(), self._orders.drain_s + GRACE_S)
         except TimeoutError:

@@ -34,8 +34,9 @@ def reread(before: Config) -> Config:
         raise ConfigError(Reason.CONFIG_INVALID, f"{before.source}: {names} cannot change while it runs: restart it")
     authorities.read_all(after.onboarding)
     check_identity(after.listen)
-    if after.upstream.url.startswith("https:"):
-        tls_context(after.upstream)
+    for upstream in after.upstreams:
+        if any(one.url.startswith("https:") for one in upstream.backends):
+            tls_context(upstream)
     return after
 
 

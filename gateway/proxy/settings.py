@@ -1,5 +1,6 @@
 """What the supervisor tells a worker, as one line of JSON, and the one octet that the worker says."""
 
+import signal
 from pathlib import Path
 from typing import Any, Final
 
@@ -9,6 +10,8 @@ from gateway.config import Config
 from gateway.registry.store_url import RemoteStore
 
 READY: Final = b"+"
+REPLACED: Final = signal.SIGUSR1
+"""Tells a worker that another has its place."""
 
 
 class Settings(msgspec.Struct, frozen=True):

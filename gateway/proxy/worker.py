@@ -21,7 +21,7 @@ from gateway.clock import SystemClock
 from gateway.observe.log import Log
 from gateway.observe.page import Page
 from gateway.proxy.runtime import Runtime
-from gateway.proxy.settings import READY, Settings, unpack
+from gateway.proxy.settings import READY, REPLACED, Settings, unpack
 from gateway.reasons import ConfigError
 
 STORE_PATIENCE_S: Final = 2.0
@@ -34,15 +34,16 @@ IDLE_CHECK_S: Final = 0.02
 async def serve(settings: Settings, listener: socket.socket, ready_fd: int, page: Page) -> None:
     """Serve until told to stop, then drain."""
     loop = asyncio.get_running_loop()
-    stop = asyncio.Event()
+    stop, hurry = asyncio.Event(), asyncio.Event()
     config = settings.config
     log = Log(level=config.log.level)
     loop.set_exception_handler(lambda _, context: log.line("error", "loop.error", **_told(context)))
     runtime = Runtime(config, settings.store, log, SystemClock(), settings.workers, settings.recording, page)
-    loop.add_signal_handler(signal.SIGTERM, stop.set)
+    loop.add_signal_handler(signal.SIGTERM, _stop, stop, hurry)
+    loop.add_signal_handler(REPLACED, stop.set)
     # Ctrl-C reaches the whole process group; the supervisor decides what it means.
     loop.add_signal_handler(signal.SIGINT, lambda: None)
-    loop.add_reader(0, _watch_supervisor, loop, stop)
+    loop.add_reader(0, _watch_supervisor, loop, stop, hurry)
     await runtime.start(STORE_PATIENCE_S)
     await runtime.door.open(listener)
     # Modules and configuration stay as long as the process: no collection looks at them again.
@@ -51,17 +52,21 @@ async def serve(settings: Settings, listener: socket.socket, ready_fd: int, page
     gc.set_threshold(GC_OBJECTS, 10, 10)  # and requests leave hardly any cycles behind
     _tell_ready(ready_fd)
     await stop.wait()
-    await take_last(runtime)
+    await take_last(runtime, patiently=not hurry.is_set())
     os.close(ready_fd)
-    await drain(runtime, config.limits.drain_s)
+    await drain(runtime, config.limits.drain_s, hurry)
     await runtime.stop()
     log.close()
 
 
-async def take_last(runtime: Runtime) -> None:
-    """Begin to drain, and close the listening socket. Connections that the kernel has accepted are still served."""
+async def take_last(runtime: Runtime, patiently: bool = False) -> None:
+    """Begin to drain, and close the listening socket. Connections that the kernel has accepted are still served.
+
+    :param patiently: another worker has our place: an idle connection is kept for one more request, for its client may
+        be about to write that
+    """
     listener = runtime.door.close()
-    runtime.server.drain()
+    runtime.server.drain(patiently)
     # What the loop has accepted before is not made yet: its turn comes before ours.
     await asyncio.sleep(0)
     listener.setblocking(False)
@@ -71,12 +76,18 @@ async def take_last(runtime: Runtime) -> None:
             runtime.door.enter(accepted)
 
 
-async def drain(runtime: Runtime, drain_s: float) -> None:
-    """Finish what has begun, for at most `drain_s` seconds; then cut."""
+async def drain(runtime: Runtime, drain_s: float, hurry: asyncio.Event) -> None:
+    """Finish what has begun, for at most `drain_s` seconds; then cut.
+
+    :param hurry: when set, nothing is waited for that has not begun
+    """
     loop = asyncio.get_running_loop()
     deadline = loop.time() + drain_s
     while (runtime.server.busy or runtime.door.busy) and loop.time() < deadline:
         await asyncio.sleep(IDLE_CHECK_S)
+        if hurry.is_set():
+            runtime.server.drain()
+    runtime.server.drain()
     runtime.door.cut()
     runtime.server.cut()
 
@@ -102,11 +113,16 @@ def _told(context: dict[str, Any]) -> dict[str, str]:
     return {"message": str(context.get("message", "")), "detail": detail}
 
 
-def _watch_supervisor(loop: asyncio.AbstractEventLoop, stop: asyncio.Event) -> None:
+def _stop(stop: asyncio.Event, hurry: asyncio.Event) -> None:
+    hurry.set()
+    stop.set()
+
+
+def _watch_supervisor(loop: asyncio.AbstractEventLoop, stop: asyncio.Event, hurry: asyncio.Event) -> None:
     with suppress(BlockingIOError):
         if not os.read(0, 1024):
             loop.remove_reader(0)
-            stop.set()
+            _stop(stop, hurry)
 
 
 def _tell_ready(ready_fd: int) -> None:

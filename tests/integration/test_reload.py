@@ -5,6 +5,7 @@ import signal
 import socket
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -30,9 +31,17 @@ class Place:
         self._backend = backend
         self.write()
 
-    def write(self, errors: str = "problem", port: int | None = None, beside: str = "", workers: int = 1) -> None:
+    def write(
+        self,
+        errors: str = "problem",
+        port: int | None = None,
+        beside: str = "",
+        workers: int = 1,
+        plane: str = "native",
+    ) -> None:
         self.file.write_text(
             f'[listen]\naddress = "127.0.0.1:{port or self.port}"\npublic_url = "{PUBLIC}"\nworkers = {workers}\n'
+            f'plane = "{plane}"\n'
             f'[upstream]\nurl = "{self._backend.url}"\n[errors]\nformat = "{errors}"\n{beside}\n'
         )
 
@@ -168,6 +177,26 @@ def test_r28_no_request_is_lost_while_workers_are_replaced(place: Place, backend
         assert begun.answer().status == 200
         wait_for(lambda: not set(before) & set(served.workers()) and len(served.workers()) == 2)
         assert (lost, set(statuses)) == ([], {200})
+
+
+@pytest.mark.parametrize("plane", ["native", "aiohttp"])
+def test_r28_an_idle_connection_outlives_a_reload(place: Place, backend: RecordingBackend, plane: str) -> None:
+    """Its client, often a balancer, may be about to write: it is told to close with the next answer, not by a reset."""
+    place.write(plane=plane)
+    with Served(*place.flags) as served, RawClient(place.address) as idle, RawClient(place.address) as silent:
+        (before,) = served.workers()
+        assert idle.ask(OPEN).values(b"connection") == []
+        assert silent.ask(OPEN).status == 200
+        assert run("reload", *place.flags).returncode == 0
+        got = idle.ask(OPEN)
+        assert (got.status, got.values(b"connection")) == (200, [b"close"])
+        assert idle.rest() == b""
+        # What stays silent does not keep the gateway from ending.
+        assert runs(before)
+        began = time.monotonic()
+        assert served.stop() == 0
+        assert time.monotonic() - began < 20
+        assert silent.rest() == b""
 
 
 def activation(listener: socket.socket) -> list[str]:

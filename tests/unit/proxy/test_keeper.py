@@ -10,6 +10,7 @@ import pytest
 from gateway.observe.fleet import Fleet
 from gateway.proxy import keeper as keepers
 from gateway.proxy.keeper import Keeper, NotReplaced, Orders
+from gateway.proxy.settings import REPLACED
 from gateway.proxy.spawn import Worker
 from gateway.reasons import ConfigError
 
@@ -95,7 +96,7 @@ def test_r28_the_old_worker_leaves_only_when_the_new_one_serves(monkeypatch: pyt
         assert first.signals == []
         orders.settings = b"second"
         await keeper.replace()
-        assert await first.wait() == -15
+        assert await first.wait() == -REPLACED
         assert [settings for _, settings in born] == [b"first", b"first", b"second"]
         # The one in its place is watched like the first: another follows when it dies.
         third: Any = born[2][0].process

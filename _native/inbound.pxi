@@ -324,8 +324,9 @@ cdef class InboundConnection:
             return True
         return self.transport is not None and self.transport.get_write_buffer_size() > 0
 
-    cdef int drain(self) except -1:
-        """Finish what has begun, take nothing new, then close."""
+    cdef int drain(self, bint patiently) except -1:
+        """Finish what has begun, take nothing new, then close; `patiently` an idle connection may bring one more
+        request, whose sender may be about to write it."""
         self.draining = True
         if self.busy or self.deaf:
             return 0
@@ -335,6 +336,8 @@ cdef class InboundConnection:
             # Accepted a moment ago: its request may be on the way.
             self.grace = True
             self.wait_for(A_HEAD, self.server.fresh_ticks)
+        elif patiently:
+            self.grace = True
         else:
             self.close()
         return 0

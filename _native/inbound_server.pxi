@@ -100,12 +100,12 @@ cdef class InboundServer:
                 return True
         return False
 
-    def drain(self):
+    def drain(self, bint patiently=False):
         """Close idle connections; let the others finish what they have begun."""
         cdef InboundConnection connection
         self.draining = True
         for connection in list(self.connections):
-            connection.drain()
+            connection.drain(patiently)
 
     def cut(self):
         """End what is still open, finished or not."""

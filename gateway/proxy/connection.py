@@ -282,8 +282,9 @@ class Connection(RequestHandler):
         """aiohttp's loop over requests waits for one; it may be busy long before `_request_in_progress` says so."""
         return self._waiter is not None and not self._waiter.done()
 
-    def drain(self) -> None:
-        """Finish what has begun, take nothing new, then close."""
+    def drain(self, patiently: bool) -> None:
+        """Finish what has begun, take nothing new, then close; `patiently` an idle connection may bring one more
+        request, whose sender may be about to write it."""
         self._draining = True
         if self._messages and not self._request_in_progress:
             self._grace = True  # it was read, and would be answered next
@@ -294,5 +295,7 @@ class Connection(RequestHandler):
             self._grace = True
             self._disarm()
             self._arm(FRESH_S)
+        elif self._idle and patiently:
+            self._grace = True
         elif self._idle:
             self.force_close()

@@ -62,12 +62,13 @@ class Server(web.Server):
         """Is any connection not idle?"""
         return any(isinstance(one, Connection) and one.busy for one in self.connections)
 
-    def drain(self) -> None:
-        """Close idle connections; let the others finish what they have begun."""
+    def drain(self, patiently: bool = False) -> None:
+        """Close idle connections, or `patiently` let each bring one more request; the others finish what they have
+        begun."""
         self.draining = True
         for one in self.connections:
             if isinstance(one, Connection):
-                one.drain()
+                one.drain(patiently)
 
     def cut(self) -> None:
         """End what is still open, finished or not."""

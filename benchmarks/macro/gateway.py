@@ -32,8 +32,14 @@ def toml(sections: Sections) -> str:
     for name, values in sections.items():
         for table in values if isinstance(values, list) else [values]:
             lines.append(f"[[{name}]]" if isinstance(values, list) else f"[{name}]")
-            lines += [f"{key} = {json.dumps(value)}" for key, value in table.items()]
+            lines += [f"{key} = {_value(value)}" for key, value in table.items()]
     return "\n".join(lines) + "\n"
+
+
+def _value(value: Any) -> str:
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{key} = {_value(inner)}" for key, inner in value.items()) + "}"
+    return json.dumps(value)
 
 
 def merged(*layers: Sections) -> dict[str, Any]:

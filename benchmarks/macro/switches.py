@@ -7,7 +7,7 @@ from typing import Final
 from benchmarks import row
 from benchmarks.load.generator import Shots
 from benchmarks.macro.fleet import Fleet
-from benchmarks.macro.gateway import Sections
+from benchmarks.macro.gateway import Sections, merged
 from benchmarks.macro.rig import P256, Feed, Load, Prover, Rig, median, sized
 from benchmarks.peers import nginx
 from benchmarks.row import Row
@@ -17,6 +17,7 @@ CONNECTIONS: Final = 16
 WARM: Final = 1000
 SILENT: Final[Sections] = {"log": {"requests": "none"}, "observe": {"address": "off"}}
 """Counting goes on: a page of memory is there whether anybody reads it or not."""
+PASSING: Final[Sections] = {"policy": {"modes": {"status": "passthrough"}}, "unsafe": {"passthrough": True}}
 OPEN: Final[Sections] = {
     "policy": {"profile": "generic"},
     "route": [{"path": "/open/**", "access": "open"}, {"path": "/devices/{clientId}/**"}],
@@ -56,28 +57,39 @@ def logs(rig: Rig, sections: Sections, rounds: int, seconds: float) -> list[Row]
 
 
 def unverified(rig: Rig, sections: Sections, rounds: int, seconds: float) -> list[Row]:
-    """CPU on an open route against nginx as a plain proxy: GET without a body on both, because R16 allows no more."""
+    """CPU against nginx as a plain proxy where nothing is verified: the same status reports on a route in mode
+    `passthrough`, and GET without a body on an open route."""
     heads = rig.folder / "open.heads"
-    heads.write_bytes(
-        b"GET /open/status HTTP/1.1\r\nHost: wfm.example.com\r\nUser-Agent: Go-http-client/1.1\r\n\r\n" * 100
+    heads.write_bytes(b"GET /open/status HTTP/1.1\r\nHost: wfm.example.com\r\nUser-Agent: device\r\n\r\n" * 100)
+    posts, gets = Feed(rig.sign(P256, 2000), once=False), Feed(Shots(heads, 100), once=False)
+    measure = "with verification off, CPU per request against nginx plain proxy"
+    ours, theirs = _beside_nginx(rig, merged(sections, PASSING), posts, rounds, seconds)
+    note = f"status report, mode `passthrough`; {median(ours):.1f} against {median(theirs):.1f} µs a request"
+    found = [row.at_most(measure, 1.5, row.ratios(ours, theirs), " ×", note=note)]
+    ours, theirs = _beside_nginx(rig, merged(sections, OPEN), gets, rounds, seconds)
+    note = f"GET without a body; {median(ours):.1f} against {median(theirs):.1f} µs a request"
+    found.append(
+        row.reported("open route, CPU per request against nginx plain proxy", row.ratios(ours, theirs), " ×", note=note)
     )
-    shots = Feed(Shots(heads, 100), once=False)
+    return found
+
+
+def _beside_nginx(
+    rig: Rig, sections: Sections, feed: Feed, rounds: int, seconds: float
+) -> tuple[list[float], list[float]]:
+    """CPU of the gateway and of nginx, round by round."""
     with contextlib.ExitStack() as stack:
         proxy = stack.enter_context(rig.peer(nginx.PLAIN, Fleet(P256.algorithm, 1)))
-        gateway = stack.enter_context(rig.gateway("gateway, open route", P256, sections, OPEN)).running
+        gateway = stack.enter_context(rig.gateway("gateway, nothing verified", P256, sections)).running
         requests = {}
         for subject in (proxy, gateway):
-            rig.load(subject, shots, WARM, CONNECTIONS)
-            requests[subject.name] = sized(rig.load(subject, shots, WARM, CONNECTIONS).rate, seconds)
+            rig.load(subject, feed, WARM, CONNECTIONS)
+            requests[subject.name] = sized(rig.load(subject, feed, WARM, CONNECTIONS).rate, seconds)
         loads: dict[str, list[Load]] = {proxy.name: [], gateway.name: []}
         for index in range(rounds):
             for subject in (proxy, gateway) if index % 2 else (gateway, proxy):
-                loads[subject.name].append(rig.load(subject, shots, requests[subject.name], CONNECTIONS))
-    ours = [load.cpu_us for load in loads[gateway.name]]
-    theirs = [load.cpu_us for load in loads[proxy.name]]
-    note = f"GET without a body on an open route; {median(ours):.1f} against {median(theirs):.1f} µs a request"
-    measure = "with verification off, CPU per request against nginx plain proxy"
-    return [row.at_most(measure, 1.5, row.ratios(ours, theirs), " ×", note=note)]
+                loads[subject.name].append(rig.load(subject, feed, requests[subject.name], CONNECTIONS))
+    return [load.cpu_us for load in loads[gateway.name]], [load.cpu_us for load in loads[proxy.name]]
 
 
 def cache(rig: Rig, sections: Sections, rounds: int, seconds: float, fleet: Fleet = MANY) -> list[Row]:

@@ -183,7 +183,7 @@ class Gateway:
         self._ready.set()
         await self._stop.wait()
         await take_last(self.runtime)
-        await drain(self.runtime, self._config.limits.drain_s)
+        await drain(self.runtime, self._config.limits.drain_s, asyncio.Event())
         await self.runtime.stop()
         log.close()
 

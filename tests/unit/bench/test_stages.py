@@ -1,6 +1,8 @@
 """The pieces that are timed are those of a real verification."""
 
 import os
+import subprocess
+import sys
 
 import msgspec
 import pytest
@@ -8,7 +10,7 @@ import pytest
 from gateway._native import parse_head, select
 from gateway.bench.cases import Key, keys, make_case
 from gateway.bench.engines import available
-from gateway.bench.processes import cpu_s, family
+from gateway.bench.processes import Family, cpu_s, family
 from gateway.bench.stages import BATCH, STAGES, measure, measure_engines, spread, stages_of
 from gateway.model import Algorithm
 from gateway.signature import batch, fast
@@ -86,4 +88,9 @@ def test_cpu_time_of_processes() -> None:
         pytest.skip("this system does not tell the CPU time of processes")
     assert after > before
     assert cpu_s(()) is None
-    assert family(os.getpid()).store is None
+
+
+def test_a_process_without_children_has_no_family() -> None:
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as alone:
+        assert family(alone.pid) == Family((), None)
+        alone.communicate(b"\n")

@@ -178,12 +178,17 @@ class SentinelFleet:
 
     @property
     def master(self) -> Node:
-        """The node that is the master by its own words, the latest if several think so."""
+        """The node that is the master by its own words, the latest if several think so.
+
+        :raises redis.exceptions.ConnectionError: none does at the moment
+        """
         masters = []
         for node in self.nodes:
             with contextlib.suppress(redis.exceptions.RedisError):
                 if node.replication()["role"] == "master":
                     masters.append(node)
+        if not masters:
+            raise redis.exceptions.ConnectionError("no node takes itself for the master")
         return masters[-1]
 
 
